@@ -1,0 +1,145 @@
+"""A derivation: the recorded chain of rewrites from the chain rule to a usable gradient.
+
+Everything that is printed, compiled or proved about a gradient is read off these nouns.
+A chain with a gap cannot be made: each step starts where the one before it ended.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .affine import Affine
+from .equations import Equation, Layer, Statement
+from .expressions import Condition, Expr
+
+
+@dataclass(frozen=True)
+class Step:
+    """One rewrite of a statement.
+
+    ``rule``       its name, which is also the key of the sentence that explains it
+    ``slots``      what that sentence names: ``(("index", "i"), ("value", "(a - u)/s"))``
+    ``conditions`` what has to hold for ``after`` to count (divisibility, range)
+    """
+
+    rule: str
+    before: Statement
+    after: Statement
+    slots: tuple[tuple[str, str | Affine | Expr], ...] = ()
+    conditions: tuple[Condition, ...] = ()
+
+
+@dataclass(frozen=True)
+class AxisForm:
+    """One axis of a correlation, ``out[o] = sum[k](source[stride*o + dilation*k - low] * kernel[k])``.
+
+    ``spread - 1`` zeros stand between the entries of the source before it is padded by
+    ``low`` and ``high`` (negative means cropped); ``flipped`` says that the kernel is read
+    backwards. All are numbers where sizes are known, names otherwise; ``high`` is None if it
+    is not determined without sizes.
+    """
+
+    out: str
+    tap: str
+    stride: Affine
+    dilation: Affine
+    spread: Affine
+    low: Affine
+    high: Affine | None
+    flipped: bool
+
+
+@dataclass(frozen=True)
+class Form:
+    """A textbook form that a gradient was proved to have, or the reason why it has none.
+
+    ``kind``     ``correlation``, ``full_convolution``, ``convolution``, ``sum`` or ``none``
+    ``source``   the tensor that is slid over, ``kernel`` the one that slides
+    ``axes``     one entry a spatial axis
+    ``reasons``  keys of the sentences that say why the simpler textbook form does not hold,
+                 each with its slots: ``("stride", (("s", "2"),))``
+    """
+
+    kind: str
+    source: str = ""
+    kernel: str = ""
+    axes: tuple[AxisForm, ...] = ()
+    reasons: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = ()
+
+
+@dataclass(frozen=True)
+class Gradient:
+    """∂L/∂(one tensor), with the way that led to it.
+
+    ``steps``    from the chain rule over outputs to the gather form
+    ``scatter``  the step that reads the chain as ``d[...] += ...``; it starts where one of
+                 ``steps`` ended. None if scatter and gather are the same statement.
+    ``form``     the textbook form recognised in the gather form
+    """
+
+    of: str
+    steps: tuple[Step, ...]
+    scatter_step: Step | None = None
+    form: Form | None = None
+
+    def __post_init__(self) -> None:
+        if not self.steps:
+            raise ValueError(f"the gradient of {self.of} has no steps")
+        for one, two in zip(self.steps, self.steps[1:], strict=False):
+            if one.after != two.before:
+                raise ValueError(f"∂L/∂{self.of}: {two.rule} does not start where {one.rule} ended")
+        ends = [self.steps[0].before, *(s.after for s in self.steps)]
+        if self.scatter_step is not None and self.scatter_step.before not in ends:
+            raise ValueError(f"∂L/∂{self.of}: the scatter form starts from no step")
+
+    @property
+    def gather(self) -> Statement:
+        """``d[a] = Σ …``: every entry of the gradient as one expression."""
+        return self.steps[-1].after
+
+    @property
+    def scatter(self) -> Statement:
+        """``d[s*i + d*u - p] += …``: every product sent to the entry it belongs to."""
+        return self.gather if self.scatter_step is None else self.scatter_step.after
+
+
+@dataclass(frozen=True)
+class Derivation:
+    """A layer with the gradients derived from it.
+
+    ``gradients`` are in symbols, in the order of the equation's tensors; ``instance`` is the
+    same chain of rules run with the numbers put in (empty while sizes are unknown).
+    """
+
+    layer: Layer
+    gradients: tuple[Gradient, ...]
+    instance: tuple[Gradient, ...] = ()
+
+    @property
+    def equation(self) -> Equation:
+        """The forward equation, in symbols."""
+        return self.layer.equation
+
+    @property
+    def forward(self) -> Statement:
+        """The forward statement, in symbols."""
+        return self.equation.forward
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """All steps of all gradients, in order."""
+        return tuple(step for gradient in self.gradients for step in gradient.steps)
+
+    def gradient(self, tensor: str) -> Gradient:
+        """∂L/∂tensor in symbols; a KeyError names the tensors there are."""
+        for gradient in self.gradients:
+            if gradient.of == tensor:
+                return gradient
+        raise KeyError(f"no gradient of {tensor}; there are {[g.of for g in self.gradients]}")
+
+    def at_sizes(self, tensor: str) -> Gradient:
+        """∂L/∂tensor with the numbers put in."""
+        for gradient in self.instance:
+            if gradient.of == tensor:
+                return gradient
+        raise KeyError(f"no gradient of {tensor} at given sizes")

@@ -1,0 +1,208 @@
+"""The forward equation of a layer, and every statement derived from it.
+
+An :class:`Equation` holds names only: extents, strides and paddings stay symbolic until
+:meth:`Equation.at_sizes` puts the numbers in. What a read outside of a tensor gives, which
+tensors are data and which are parameters, and how far every index runs belong to the
+equation, so that nobody after it has to guess.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from .affine import Affine
+from .expressions import Expr, Read, Reduce, Winner, free_names, reads, substitute, walk
+
+DATA, PARAMETER, OUTPUT = "data", "parameter", "output"
+ZERO_OUTSIDE, SKIP_OUTSIDE, NO_OUTSIDE = "zero", "skip", "error"
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """A named tensor: its role, its unbatched shape, and what a read outside of it gives.
+
+    ``outside`` is ``"zero"`` (the read gives 0), ``"skip"`` (the tap does not count, as under
+    max), or ``"error"`` (the equation is refused if any read can fall outside).
+    ``integer`` marks a tensor of class indices, which has no gradient.
+    """
+
+    name: str
+    role: str
+    shape: tuple[Affine, ...]
+    outside: str = ZERO_OUTSIDE
+    integer: bool = False
+
+    def __post_init__(self) -> None:
+        if self.role not in (DATA, PARAMETER, OUTPUT):
+            raise ValueError(f"tensor {self.name}: no role {self.role!r}")
+        if self.outside not in (ZERO_OUTSIDE, SKIP_OUTSIDE, NO_OUTSIDE):
+            raise ValueError(f"tensor {self.name}: no outside rule {self.outside!r}")
+
+    @property
+    def batched(self) -> bool:
+        """Data and outputs carry the batch as their first axis; parameters do not."""
+        return self.role != PARAMETER
+
+    @property
+    def gradient(self) -> str:
+        """The name of ∂L/∂self in code: ``dx`` for ``x``."""
+        return "d" + self.name
+
+    def sizes(self) -> tuple[int, ...]:
+        """The unbatched shape in numbers (only where sizes are known)."""
+        numbers = tuple(extent.number for extent in self.shape)
+        if any(n is None for n in numbers):
+            raise ValueError(f"the sizes of {self.name} are not known: {self.shape}")
+        return tuple(n for n in numbers if n is not None)
+
+
+@dataclass(frozen=True)
+class Statement:
+    """``lhs = rhs``, or ``lhs += rhs`` for every value of every free index (a scatter)."""
+
+    lhs: Read
+    rhs: Expr
+    accumulate: bool = False
+
+    def substitute(self, values: Mapping[str, Affine | int]) -> Statement:
+        """Put index expressions (or numbers) in the place of free names."""
+        lhs = substitute(self.lhs, values)
+        assert isinstance(lhs, Read)  # substitution keeps the node type
+        return replace(self, lhs=lhs, rhs=substitute(self.rhs, values))
+
+    @property
+    def free(self) -> tuple[str, ...]:
+        """Names that no reducer binds, in order of appearance."""
+        return tuple(dict.fromkeys([*self.lhs.names, *free_names(self.rhs)]))
+
+
+@dataclass(frozen=True)
+class Equation:
+    """One forward equation: ``output[...] = rhs``.
+
+    ``text``     as a person wrote it
+    ``tensors``  every tensor on the right, data first, then parameters
+    ``extents``  how far each index runs, the batch included
+    ``batch``    the batch index; the first subscript of all data and of the output
+    ``values``   the numbers that stand for names (sizes, strides, ...); may be incomplete
+    """
+
+    text: str
+    forward: Statement
+    tensors: tuple[Tensor, ...]
+    output: Tensor
+    extents: tuple[tuple[str, Affine], ...]
+    batch: str = "n"
+    values: tuple[tuple[str, int], ...] = ()
+
+    def __post_init__(self) -> None:
+        known = {t.name for t in self.tensors}
+        ranged = dict(self.extents)
+        for read in reads(self.forward.rhs):
+            if read.tensor not in known:
+                raise ValueError(f"{read.tensor} is read but not declared in {self.text!r}")
+            tensor = self.tensor(read.tensor)
+            if len(read.axes) != len(tensor.shape) + tensor.batched:
+                raise ValueError(f"{read.tensor} is read with another rank than declared")
+        for index in self.indices:
+            if index not in ranged:
+                raise ValueError(f"index {index} has no extent in {self.text!r}")
+
+    @cached_property
+    def indices(self) -> tuple[str, ...]:
+        """Output indices first, then the reduced ones, in order of appearance."""
+        bound = [
+            name
+            for node in walk(self.forward.rhs)
+            if isinstance(node, Reduce | Winner)
+            for name in node.over
+        ]
+        return tuple(dict.fromkeys([*self.output_indices, *bound]))
+
+    @property
+    def output_indices(self) -> tuple[str, ...]:
+        """The indices of the left-hand side, the batch first."""
+        return tuple(
+            name for axis in self.forward.lhs.axes for part in axis for name in part.names
+        )
+
+    @property
+    def data(self) -> tuple[Tensor, ...]:
+        """Tensors that carry the batch."""
+        return tuple(t for t in self.tensors if t.role == DATA)
+
+    @property
+    def parameters(self) -> tuple[Tensor, ...]:
+        """Tensors that do not carry the batch."""
+        return tuple(t for t in self.tensors if t.role == PARAMETER)
+
+    def tensor(self, name: str) -> Tensor:
+        """The tensor of that name, the output included."""
+        for tensor in (*self.tensors, self.output):
+            if tensor.name == name:
+                return tensor
+        raise KeyError(name)
+
+    def extent(self, index: str) -> Affine:
+        """How far an index runs: 0 <= index < extent."""
+        return dict(self.extents)[index]
+
+    @property
+    def sized(self) -> bool:
+        """True if every extent but the batch's is a number once ``values`` are put in."""
+        numbers = dict(self.values)
+        return all(
+            set(extent.names) <= set(numbers) for i, extent in self.extents if i != self.batch
+        ) and all(
+            set(extent.names) <= set(numbers)
+            for tensor in (*self.tensors, self.output)
+            for extent in tensor.shape
+        )
+
+    def at_sizes(self) -> Equation:
+        """The same equation with every known number put in."""
+        numbers = dict(self.values)
+
+        def fixed(tensor: Tensor) -> Tensor:
+            return replace(tensor, shape=tuple(e.substitute(numbers) for e in tensor.shape))
+
+        return replace(
+            self,
+            forward=self.forward.substitute(numbers),
+            tensors=tuple(fixed(t) for t in self.tensors),
+            output=fixed(self.output),
+            extents=tuple((i, e.substitute(numbers)) for i, e in self.extents),
+        )
+
+
+@dataclass(frozen=True)
+class Layer:
+    """What a person asked for: the forward equation and the words that go with it.
+
+    ``name``      the layer's kind, ``conv`` say, or ``equation``
+    ``slug``      the folder and module name, which says the sizes
+    ``title``     one line for headings
+    ``equations`` in the order of evaluation (a single convolution has one)
+    ``meanings``  what each index and tensor stands for, in words
+    ``command``   the command line that gives this layer again
+    ``source``    where the equation comes from
+    """
+
+    name: str
+    slug: str
+    title: str
+    equations: tuple[Equation, ...]
+    meanings: tuple[tuple[str, str], ...] = ()
+    command: str = ""
+    source: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.equations:
+            raise ValueError(f"layer {self.name} has no equation")
+
+    @property
+    def equation(self) -> Equation:
+        """The last equation, whose output is the layer's."""
+        return self.equations[-1]

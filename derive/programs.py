@@ -1,0 +1,201 @@
+"""A program: the array statements that a gradient is lowered to, before they become text.
+
+Small on purpose: assignments, one kind of loop, a handful of array expressions. A strategy
+builds it, a printer writes it out, and other verbs (cost, memory, adjoint) can read it. A
+program that uses a name before it is assigned cannot be made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+
+class Array:
+    """Base of array expressions."""
+
+
+@dataclass(frozen=True)
+class Name(Array):
+    """A variable."""
+
+    id: str
+
+
+@dataclass(frozen=True)
+class Literal(Array):
+    """A number or a dotted NumPy name, as text: ``0``, ``0.5``, ``np.newaxis``."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Span:
+    """``start:stop:step`` of a subscript; each an integer expression as text, or empty."""
+
+    start: str = ""
+    stop: str = ""
+    step: str = ""
+
+
+@dataclass(frozen=True)
+class Item(Array):
+    """``base[entries]``; an entry is a Span or an integer expression as text."""
+
+    base: Array
+    entries: tuple[Span | str, ...]
+
+
+@dataclass(frozen=True)
+class Invoke(Array):
+    """``fn(*args, **named)`` with a dotted function name."""
+
+    fn: str
+    args: tuple[Array, ...]
+    named: tuple[tuple[str, Array], ...] = ()
+
+
+@dataclass(frozen=True)
+class Method(Array):
+    """``base.name(*args, **named)``; an empty ``args`` with ``call=False`` is an attribute."""
+
+    base: Array
+    name: str
+    args: tuple[Array, ...] = ()
+    named: tuple[tuple[str, Array], ...] = ()
+    call: bool = True
+
+
+@dataclass(frozen=True)
+class Binary(Array):
+    """``left op right``."""
+
+    op: str
+    left: Array
+    right: Array
+
+
+@dataclass(frozen=True)
+class Unary(Array):
+    """``op operand``: ``-`` or ``~``."""
+
+    op: str
+    operand: Array
+
+
+@dataclass(frozen=True)
+class Tuple(Array):
+    """``(a, b, c)``."""
+
+    items: tuple[Array, ...]
+
+
+@dataclass(frozen=True)
+class Comment:
+    """A comment line."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Let:
+    """``target op value`` with ``op`` one of ``=``, ``+=``, ``|=``; targets are names or items."""
+
+    target: Array
+    value: Array
+    op: str = "="
+
+
+@dataclass(frozen=True)
+class For:
+    """``for var in range(extent): body``."""
+
+    var: str
+    extent: int
+    body: tuple[Action, ...]
+
+
+@dataclass(frozen=True)
+class Return:
+    """``return value``."""
+
+    value: Array
+
+
+Action = Comment | Let | For | Return
+
+
+@dataclass(frozen=True)
+class Function:
+    """A function of the program. ``given`` are names that the module itself defines."""
+
+    name: str
+    parameters: tuple[str, ...]
+    body: tuple[Action, ...]
+    doc: tuple[str, ...] = ()
+    returns: str = "np.ndarray"
+    given: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        _check_defined(self.body, {*self.parameters, *self.given, "np"}, self.name)
+
+
+@dataclass(frozen=True)
+class Program:
+    """A kernel: its functions and how each was chosen (``strategies``: function → name)."""
+
+    functions: tuple[Function, ...]
+    strategies: tuple[tuple[str, str], ...] = ()
+
+
+def parts(array: Array) -> tuple[Array, ...]:
+    """The direct sub-expressions of an array expression."""
+    match array:
+        case Item(base, _):
+            return (base,)
+        case Invoke(_, args, named):
+            return (*args, *(value for _, value in named))
+        case Method(base, _, args, named, _):
+            return (base, *args, *(value for _, value in named))
+        case Binary(_, left, right):
+            return (left, right)
+        case Unary(_, operand):
+            return (operand,)
+        case Tuple(items):
+            return items
+    return ()
+
+
+def names(array: Array) -> Iterator[str]:
+    """Every variable an array expression reads."""
+    if isinstance(array, Name):
+        yield array.id
+    for part in parts(array):
+        yield from names(part)
+
+
+def targets(target: Array) -> tuple[str, ...]:
+    """The variables that an assignment to ``target`` makes."""
+    match target:
+        case Name(id):
+            return (id,)
+        case Tuple(items):
+            return tuple(name for item in items for name in targets(item))
+    return ()
+
+
+def _check_defined(body: tuple[Action, ...], known: set[str], where: str) -> None:
+    for action in body:
+        match action:
+            case Let(target, value, op):
+                used = set(names(value))
+                made = set(targets(target)) if op == "=" else set()
+                used |= set(names(target)) - made
+                if missing := sorted(used - known):
+                    raise ValueError(f"{where} uses {', '.join(missing)} before it is assigned")
+                known |= made
+            case For(var, _, inner):
+                _check_defined(inner, known | {var}, where)
+            case Return(value):
+                if missing := sorted(set(names(value)) - known):
+                    raise ValueError(f"{where} returns {', '.join(missing)}, never assigned")
