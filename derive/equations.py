@@ -87,6 +87,8 @@ class Equation:
     ``extents``  how far each index runs, the batch included
     ``batch``    the batch index; the first subscript of all data and of the output
     ``values``   the numbers that stand for names (sizes, strides, ...); may be incomplete
+    ``ties``     who gets the gradient of equal maxima: the ``first`` one in row-major order
+                 of the reduced indices, or all in equal parts (``split``)
     """
 
     text: str
@@ -96,6 +98,7 @@ class Equation:
     extents: tuple[tuple[str, Affine], ...]
     batch: str = "n"
     values: tuple[tuple[str, int], ...] = ()
+    ties: str = "first"
 
     def __post_init__(self) -> None:
         known = {t.name for t in self.tensors}
@@ -124,9 +127,7 @@ class Equation:
     @property
     def output_indices(self) -> tuple[str, ...]:
         """The indices of the left-hand side, the batch first."""
-        return tuple(
-            name for axis in self.forward.lhs.axes for part in axis for name in part.names
-        )
+        return tuple(name for axis in self.forward.lhs.axes for part in axis for name in part.names)
 
     @property
     def data(self) -> tuple[Tensor, ...]:

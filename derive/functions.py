@@ -50,7 +50,9 @@ def _half(first: str) -> tuple[Slope, Slope]:
     half = Number(Fraction(1, 2))
 
     def share(a: Expr, b: Expr) -> Expr:
-        return _call("where", _call(first, a, b), ONE, _call("where", _call("eq", a, b), half, ZERO))
+        return _call(
+            "where", _call(first, a, b), ONE, _call("where", _call("eq", a, b), half, ZERO)
+        )
 
     return (share, lambda a, b: share(b, a))
 
