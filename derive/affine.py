@@ -221,7 +221,7 @@ def _without(monomial: Monomial, name: str) -> Monomial:
 def _text(terms: Terms) -> str:
     if not terms:
         return "0"
-    pieces = []
+    pieces: list[str] = []
     for monomial, coefficient in terms:
         size = abs(coefficient)
         factors = [] if size == 1 and monomial else [str(size)]

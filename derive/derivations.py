@@ -35,8 +35,8 @@ class AxisForm:
 
     ``spread - 1`` zeros stand between the entries of the source before it is padded by
     ``low`` and ``high`` (negative means cropped); ``flipped`` says that the kernel is read
-    backwards. All are numbers where sizes are known, names otherwise; ``high`` is None if it
-    is not determined without sizes.
+    backwards, ``reversed`` that the result is. All are numbers where sizes are known, names
+    otherwise.
     """
 
     out: str
@@ -45,8 +45,9 @@ class AxisForm:
     dilation: Affine
     spread: Affine
     low: Affine
-    high: Affine | None
+    high: Affine
     flipped: bool
+    reversed: bool = False
 
 
 @dataclass(frozen=True)
@@ -72,14 +73,15 @@ class Gradient:
     """∂L/∂(one tensor), with the way that led to it.
 
     ``steps``    from the chain rule over outputs to the gather form
-    ``scatter``  the step that reads the chain as ``d[...] += ...``; it starts where one of
-                 ``steps`` ended. None if scatter and gather are the same statement.
+    ``scatter_steps``  the step that reads the chain as ``d[...] += ...``, one a place where the
+                 tensor is read; it starts where one of ``steps`` ended. Empty if scatter and
+                 gather are the same statement.
     ``form``     the textbook form recognised in the gather form
     """
 
     of: str
     steps: tuple[Step, ...]
-    scatter_step: Step | None = None
+    scatter_steps: tuple[Step, ...] = ()
     form: Form | None = None
 
     def __post_init__(self) -> None:
@@ -89,7 +91,7 @@ class Gradient:
             if one.after != two.before:
                 raise ValueError(f"∂L/∂{self.of}: {two.rule} does not start where {one.rule} ended")
         ends = [self.steps[0].before, *(s.after for s in self.steps)]
-        if self.scatter_step is not None and self.scatter_step.before not in ends:
+        if any(step.before not in ends for step in self.scatter_steps):
             raise ValueError(f"∂L/∂{self.of}: the scatter form starts from no step")
 
     @property
@@ -98,9 +100,9 @@ class Gradient:
         return self.steps[-1].after
 
     @property
-    def scatter(self) -> Statement:
+    def scatters(self) -> tuple[Statement, ...]:
         """``d[s*i + d*u - p] += …``: every product sent to the entry it belongs to."""
-        return self.gather if self.scatter_step is None else self.scatter_step.after
+        return tuple(step.after for step in self.scatter_steps) or (self.gather,)
 
 
 @dataclass(frozen=True)
