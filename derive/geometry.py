@@ -15,7 +15,7 @@ import re
 from .errors import UsageError
 
 Value = int | float | str | tuple["Value", ...]
-"""What the text of a parameter can mean: ``2``, ``0.1``, ``same``, ``(3, 3)``, ``((1, 2), (0, 1))``."""
+"""What a parameter's text can mean: ``2``, ``0.1``, ``same``, ``(3, 3)``, ``((1, 2), (0, 1))``."""
 
 Sizes = int | tuple[int, ...]
 Padding = int | str | tuple[int | tuple[int, int], ...]
@@ -105,14 +105,14 @@ def per_axis(name: str, value: object, rank: int, least: int = 1) -> tuple[int, 
 
 
 def channels_and_space(
-    input: object, kernel: object, channels: int | None
+    shape: object, kernel: object, channels: int | None
 ) -> tuple[int | None, tuple[int, ...]]:
-    """The channels (None: no such axis) and the spatial sizes that ``input`` means.
+    """The channels (None: no such axis) and the spatial sizes that an input shape means.
 
-    A written-out kernel with one number less than ``input`` means channels first; so does a
+    A written-out kernel with one number less than the input means channels first; so does a
     bare kernel with three or more numbers. With ``channels`` all numbers are spatial.
     """
-    shape = sizes("input", input)
+    shape = sizes("input", shape)
     written = len(kernel) if isinstance(kernel, tuple | list) else None
     if channels is not None:
         first: int | None = integer("channels", channels, 1)

@@ -1,4 +1,4 @@
-"""Convolution as neural networks mean it: cross-correlation with stride, padding, dilation, groups."""
+"""Convolution as networks mean it: cross-correlation, with stride, padding, dilation, groups."""
 
 from __future__ import annotations
 
