@@ -1,0 +1,33 @@
+"""Derives the gradients of neural-network layers from their index equations.
+
+    import derive
+    layer = derive.conv(input=(3, 3), kernel=(2, 2))
+    d = derive.derive(layer)
+    d.kernel().backward(dy, x, w)
+
+Importing this package imports neither SymPy nor NumPy; the first derivation does.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+__all__ = ["Derivation", "derive", "equation"]
+
+
+def __getattr__(name: str) -> Any:
+    # every layer of derive.layers is a function here, found by name when it is asked for
+    from . import api
+    from .layers import layers
+
+    if name in __all__:
+        return getattr(api, name)
+    if name in layers():
+        return api.layer_function(name)
+    raise AttributeError(f"module 'derive' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    from .layers import layers
+
+    return sorted({*globals(), *__all__, *layers()})

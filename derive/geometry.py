@@ -184,14 +184,15 @@ def windows(
     if product > TAPS:
         raise UsageError(f"kernel (={text(kernel)}) has {product} taps: at most {TAPS}")
     found = []
-    for H, K, s, (low, high), d in zip(space, kernel, stride, padding, dilation, strict=True):
+    axes = zip(space, kernel, stride, padding, dilation, strict=True)
+    for axis, (H, K, s, (low, high), d) in enumerate(axes):
         reach, room = d * (K - 1) + 1, H + low + high
         if reach > room:
             spread = f" with dilation {d} spans {reach}" if d > 1 else f" is {K}"
             padded = f" with padding {low} + {high} is {room}" if low + high else f" is {H}"
             raise UsageError(
-                f"kernel (={text(kernel)}) is larger than the padded input (={text(space)}): along "
-                f"one axis the kernel{spread}, the input{padded}"
+                f"kernel (={text(kernel)}) is larger than the padded input (={text(space)}): on axis "
+                f"{axis} the kernel{spread}, the input{padded}"
             )
         found.append((room - reach) // s + 1)
     return tuple(found)

@@ -6,10 +6,12 @@ say nothing that a person could not.
 
 from __future__ import annotations
 
+import hashlib
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from .geometry import Value
+from .geometry import text as size_text
 
 
 @dataclass(frozen=True)
@@ -18,19 +20,20 @@ class Spec:
 
     ``name``      the layer's kind, ``conv`` say
     ``text``      its equation, or several, one a line, in the equation language
-    ``shapes``    unbatched shape of every tensor (the output too); empty: sizes stay symbolic
-    ``numbers``   what its named integers stand for (strides, paddings, ...)
+    ``shapes``    unbatched shape of tensors (a tuple), value of named integers (an int);
+                  empty: sizes stay symbolic
     ``axes``      names for the extents of indices (``{"i": "O_h"}``) and of tensors' axes
                   (``{"x": ("C", "H", "W")}``)
     ``slug``      the folder's name, which says the sizes
     ``meanings``  what each index and tensor stands for
-    ``settings``  the layer function's arguments that give this layer again
+    ``settings``  the layer function's arguments that give this layer again, where they are not
+                  simply those given
+    ``arguments`` the same as the command line's words
     """
 
     name: str
     text: str
-    shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
-    numbers: Mapping[str, int] = field(default_factory=dict)
+    shapes: Mapping[str, tuple[int, ...] | int] = field(default_factory=dict)
     axes: Mapping[str, str | tuple[str, ...]] = field(default_factory=dict)
     data: tuple[str, ...] = ()
     outside: Mapping[str, str] = field(default_factory=dict)
@@ -38,5 +41,82 @@ class Spec:
     slug: str = "equation"
     title: str = ""
     meanings: Mapping[str, str] = field(default_factory=dict)
-    settings: Mapping[str, Value | bool | None] = field(default_factory=dict)
+    settings: Mapping[str, object] = field(default_factory=dict)
+    arguments: tuple[str, ...] = ()
     source: str = ""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What is wanted of a layer, whatever the layer is.
+
+    ``wrt``         the tensors whose gradient is wanted; None: all
+    ``name``        the folder's name; empty: the layer's slug
+    ``formats``     which files
+    ``index_base``  the first index in notes, 0 or 1 (code counts from 0)
+    ``full``        print every entry, however many there are
+    """
+
+    wrt: tuple[str, ...] | None = None
+    name: str = ""
+    formats: tuple[str, ...] = ("py", "tex")
+    index_base: int = 0
+    full: bool = False
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        """The words that ask for the same content (which files are made is not content)."""
+        return (
+            *(("--wrt", ",".join(self.wrt)) if self.wrt is not None else ()),
+            *(("--name", self.name) if self.name else ()),
+            *(("--index-base", "1") if self.index_base else ()),
+            *(("--full",) if self.full else ()),
+        )
+
+
+DEFAULTS = Options()
+"""Everything, in both formats, counted from 0."""
+
+
+def flags(settings: Mapping[str, object], defaults: Mapping[str, object]) -> tuple[str, ...]:
+    """Settings as command-line words, those that have their default left out."""
+    words: list[str] = []
+    for name, value in settings.items():
+        flag = name.replace("_", "-")
+        if name in defaults and (value == defaults[name] or value is None):
+            continue
+        if isinstance(value, bool):
+            words.append(f"--{flag}" if value else f"--no-{flag}")
+        else:
+            words += [f"--{flag}", size_text(value)]
+    return tuple(words)
+
+
+def equation(
+    text: str,
+    *,
+    shapes: Mapping[str, tuple[int, ...] | int] | None = None,
+    data: tuple[str, ...] = (),
+    outside: Mapping[str, str] | None = None,
+    ties: str = "first",
+) -> Spec:
+    """A typed equation as a layer: its folder's name has the shapes and a digest of the text."""
+    shapes, outside = shapes or {}, outside or {}
+    words = ["--equation", text]
+    words += [w for n, s in shapes.items() for w in ("--shape", f"{n}={size_text(s)}")]
+    words += ["--data", ",".join(data)] if data else []
+    words += [w for n, rule in outside.items() for w in ("--outside", f"{n}={rule}")]
+    words += ["--ties", ties] if ties != "first" else []
+    digest = hashlib.sha256(shlex.join(words).encode()).hexdigest()[:6]
+    sized = [f"{name}{size_text(shape)}" for name, shape in shapes.items()]
+    return Spec(
+        name="equation",
+        text=text,
+        shapes=shapes,
+        data=data,
+        outside=outside,
+        ties=ties,
+        slug="_".join(["equation", *(sized if len(sized) <= 4 else []), digest]),
+        title="An index equation",
+        arguments=tuple(words),
+    )

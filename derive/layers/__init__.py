@@ -11,14 +11,18 @@ from __future__ import annotations
 import inspect
 import pkgutil
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from difflib import get_close_matches
 from functools import cache
 from importlib import import_module
 
 from ..errors import UsageError
-from ..specs import Spec
+from ..specs import Spec, flags
 
 LayerFunction = Callable[..., Spec]
+
+DEFAULT = "conv"
+"""The layer that is meant if none is named."""
 
 
 @cache
@@ -55,7 +59,10 @@ def spec(name: str, settings: Mapping[str, object]) -> Spec:
     for parameter in known.values():
         if parameter.default is parameter.empty and settings.get(parameter.name) is None:
             raise UsageError(f"{name} needs {parameter.name}")
-    return function(**settings)
+    made = function(**settings)
+    defaults = {parameter.name: parameter.default for parameter in known.values()}
+    which = () if name == DEFAULT else ("--layer", name)
+    return replace(made, arguments=(*which, *flags(made.settings or settings, defaults)))
 
 
 def _hint(given: str, known: Mapping[str, object]) -> str:

@@ -1,0 +1,112 @@
+"""The Python interface: layers in, derivations out, everything worked out when it is asked for.
+
+layer = derive.conv(input=(3, 32, 32), kernel=(3, 3), filters=8, stride=(2, 1), padding=1)
+d = derive.derive(layer)
+d.gradient("w").gather      # ∂L/∂w as one expression
+d.kernel().forward(x, w)    # the generated module, compiled in memory
+d.write("generated")        # what the command line does
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from . import derivations, layers, pipeline, specs, writing
+from .certificates import Certificate
+from .equations import Layer
+from .specs import Options
+
+
+def layer_function(name: str) -> Callable[..., Layer]:
+    """The public function of one layer: its own signature, a parsed Layer as its result."""
+    function = layers.layer(name)
+
+    @functools.wraps(function)
+    def made(**settings: Any) -> Layer:
+        return pipeline.layer(layers.spec(name, settings))
+
+    return made
+
+
+def equation(
+    text: str,
+    shapes: Mapping[str, tuple[int, ...] | int] | None = None,
+    data: Iterable[str] = (),
+    *,
+    outside: Mapping[str, str] | None = None,
+    ties: str = "first",
+) -> Layer:
+    """A layer from its index equation: ``y[i] = sum[u](x[i+u]*w[u])``.
+
+    ``shapes`` are unbatched: ``{"x": (5,), "w": (3,)}``, named integers (``{"s": 2}``)
+    included; without them sizes stay symbolic. ``data`` names the tensors that carry the
+    batch (``x`` if it is there). Raises EquationError with a caret.
+    """
+    return pipeline.layer(
+        specs.equation(text, shapes=shapes, data=tuple(data), outside=outside, ties=ties)
+    )
+
+
+def derive(layer: Layer, wrt: Iterable[str] | None = None) -> Derivation:
+    """The gradients of a layer with respect to all its tensors, or to those in ``wrt``."""
+    base = pipeline.derive(layer, None if wrt is None else tuple(wrt))
+    return Derivation(base.layer, base.gradients, base.instance)
+
+
+class Derivation(derivations.Derivation):
+    """A derivation with what can be made of it; each part is made once, when asked for."""
+
+    @functools.cached_property
+    def made(self) -> pipeline.Made:
+        """The kernel's source and its proof."""
+        return pipeline.make(self)
+
+    def numpy(self) -> str:
+        """The source of the NumPy kernel; empty while sizes are symbolic."""
+        return self.made.source
+
+    def kernel(self) -> ModuleType:
+        """The generated module, compiled in memory: ``forward``, ``backward``, ``SHAPES``."""
+        return self._module
+
+    @functools.cached_property
+    def _module(self) -> ModuleType:
+        return pipeline.module(self.made)
+
+    def certificate(self) -> Certificate:
+        """What was proved about the kernel; raises Disproved instead of returning a false one."""
+        return self.made.certificate
+
+    def latex(self, *, index_base: int = 0, full: bool = False) -> str:
+        """The notes, a whole LaTeX document."""
+        return pipeline.notes(self.made, Options(index_base=index_base, full=full))
+
+    def explicit(self, tensor: str) -> Any:
+        """Every entry of y or of ∂L/∂tensor at the given sizes, by plain ``sympy.diff``.
+
+        A SymPy array of the tensor's unbatched shape, in the symbols ``x_0_1``, ``w_1_0``, …;
+        for small sizes.
+        """
+        return pipeline.explicit(self, tensor)
+
+    def write(
+        self,
+        out: str | Path = "generated",
+        *,
+        name: str = "",
+        formats: Iterable[str] = Options.formats,
+        force: bool = False,
+    ) -> Path:
+        """Write the folder that the command line writes; returns its path."""
+        options = Options(name=name, formats=tuple(formats))
+        folder = Path(out) / (name or self.layer.slug)
+        files = pipeline.files(self.made, options)
+        writing.write(folder, files, pipeline.facts(self.made), force=force)
+        return folder
+
+    def _repr_latex_(self) -> str:
+        return pipeline.formula(self)

@@ -1,0 +1,76 @@
+"""``python -m derive build``: regenerate what a MANIFEST lists, or compare with it.
+
+The MANIFEST has one command line a row, without the ``python -m derive`` in front; ``#`` starts
+a comment. ``--check`` writes nothing and fails on the first byte that differs, on a file that is
+missing and on an orphan inside a listed folder.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from . import arguments, pipeline, reports, writing
+from .arguments import Request
+from .errors import DeriveError, OutputError, UsageError
+
+MANIFEST = "MANIFEST"
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run ``build`` with its own options; returns the exit code."""
+    given = _read(argv)
+    folders: dict[Path, int] = {}
+    differing: list[Path] = []
+    for row, request in _requests(Path(given.out)):
+        try:
+            layer = pipeline.layer(request.spec, request.options)
+            made = pipeline.make(pipeline.derive(layer, request.options.wrt))
+            folder = Path(given.out) / layer.slug
+            if folder in folders:
+                raise UsageError(f"{folder} is made by row {folders[folder]} already")
+            folders[folder] = row
+            files, facts = pipeline.files(made, request.options), pipeline.facts(made)
+            if not given.check:
+                writing.write(folder, files, facts, force=given.force)
+            elif found := writing.difference(folder, writing.sealed(folder, files, facts)):
+                differing.append(folder)
+                reports.show(found)
+        except DeriveError as error:
+            error.args = (f"{MANIFEST}, row {row}: {error}",)
+            raise
+        if not given.quiet and folder not in differing:
+            reports.show(f"{'same' if given.check else 'written'}  {folder}\n")
+    if differing:
+        names = ", ".join(str(folder) for folder in differing)
+        raise OutputError(f"not what is derived now: {names}; python -m derive build rewrites it")
+    return 0
+
+
+def _read(argv: Sequence[str]) -> argparse.Namespace:
+    parser = arguments.Parser(prog="python -m derive build", allow_abbrev=False)
+    parser.add_argument("--check", action="store_true", help="write nothing, compare")
+    parser.add_argument("--out", metavar="DIR", default="generated", help="default ./generated")
+    parser.add_argument("--force", action="store_true", help="overwrite others' files too")
+    parser.add_argument("--quiet", action="store_true", help="print nothing")
+    return parser.parse_args(list(argv))
+
+
+def _requests(out: Path) -> Iterator[tuple[int, Request]]:
+    path = out / MANIFEST
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise OutputError(f"cannot read {path}: {error}") from error
+    for row, line in enumerate(text.splitlines(), 1):
+        try:
+            if words := shlex.split(line, comments=True):
+                request = arguments.read(words)
+                if request is not None:
+                    yield row, request
+        except ValueError as error:  # an open quotation mark
+            raise UsageError(f"{path}, row {row}: {error}") from error
+        except UsageError as error:
+            raise UsageError(f"{path}, row {row}: {error}") from error

@@ -1,0 +1,115 @@
+"""The command line: read the words, run the pipeline, print, exit with the right code.
+
+Results go to stdout; progress and messages to stderr. A mistake is one message, never a
+traceback. The exit code is the error's: 0 done, 1 a claim or a check failed or a file could
+not be written, 2 bad input, 3 an outside tool is missing, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+from pathlib import Path
+
+from . import arguments, building, pipeline, reports, writing
+from .arguments import Request
+from .errors import DeriveError, OutputError, UsageError
+from .layers import layers
+
+COMMANDS = {"build": building.main}
+"""What the first word can be, if it is not an option."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command line; returns its exit code."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    try:
+        code = _dispatch(words)
+        sys.stdout.flush()
+        return code
+    except DeriveError as error:
+        return _complain(str(error), error.exit_code)
+    except KeyboardInterrupt:
+        return _complain("interrupted; nothing is half-written", 130)
+    except BrokenPipeError:
+        # the reader went away (`| head`): say nothing, and keep the interpreter's own
+        # flush at exit from saying it
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except RecursionError:
+        return _complain("the equation is nested too deeply", 2)
+    except MemoryError:
+        return _complain("the sizes are too large for the memory there is", 2)
+    except Exception as error:  # a bug of ours: one line, with what is needed to report it
+        return _complain(f"internal error, please report it: {type(error).__name__}: {error}", 1)
+
+
+def _complain(message: str, code: int) -> int:
+    try:
+        print(f"derive: {message}", file=sys.stderr)
+    except UnicodeEncodeError:
+        print(f"derive: {message.encode('ascii', 'backslashreplace').decode()}", file=sys.stderr)
+    return code
+
+
+def _dispatch(words: list[str]) -> int:
+    if not words:
+        arguments.parser().print_usage(sys.stderr)
+        return 2
+    if not words[0].startswith("-"):
+        if words[0] in COMMANDS:
+            return COMMANDS[words[0]](words[1:])
+        close = get_close_matches(words[0], [*COMMANDS, *layers()], 1, 0.6)
+        hint = f"did you mean {_as_typed(close[0])}?" if close else "see --help"
+        raise UsageError(f"unknown command {words[0][:60]!r}; {hint}")
+    request = arguments.read(words)
+    if request is None:
+        print(reports.layer_list())
+        return 0
+    return _derive(request)
+
+
+def _as_typed(name: str) -> str:
+    return name if name in COMMANDS else f"--layer {name}"
+
+
+def _derive(request: Request) -> int:
+    options = request.options
+    layer = pipeline.layer(request.spec, options)
+    _progress(request, "deriving")
+    derivation = pipeline.derive(layer, options.wrt)
+    _progress(request, "proving")
+    made = pipeline.make(derivation)
+    files, facts = pipeline.files(made, options), pipeline.facts(made)
+    folder = request.out / layer.slug
+    _progress(request, "")
+    if request.check:
+        return _check(folder, writing.sealed(folder, files, facts), request)
+    if not request.dry_run:
+        writing.write(folder, files, facts, force=request.force)
+    names = (*files, writing.CERTIFICATE)
+    if request.json:
+        print(json.dumps(reports.machine(made, folder, names, not request.dry_run), indent=2))
+    elif not request.quiet:
+        reports.show(reports.summary(made, options, folder, names, not request.dry_run))
+    return 0
+
+
+def _check(folder: Path, texts: Mapping[str, str], request: Request) -> int:
+    found = writing.difference(folder, texts)
+    if request.json:
+        print(json.dumps({"folder": str(folder), "same": not found, "difference": found}))
+    elif not request.quiet:
+        reports.show(found)
+    if found:
+        raise OutputError(f"{folder} is not what is derived now")
+    return 0
+
+
+def _progress(request: Request, stage: str) -> None:
+    """One changing line on a terminal, nothing anywhere else."""
+    if sys.stderr.isatty() and not request.quiet:
+        print(f"\r\x1b[K{stage}", end="", file=sys.stderr, flush=True)

@@ -1,0 +1,120 @@
+"""The arrows: spec → equations → layer → derivation → program → source → proof → files.
+
+Every step is a verb that knows nothing of the others. Verbs are imported when they are used,
+so that a wrong flag costs no import of SymPy.
+"""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+from typing import Any
+
+from .certificates import Certificate
+from .derivations import Derivation
+from .equations import Layer
+from .specs import DEFAULTS, Options, Spec
+
+COMMAND = "python -m derive"
+
+
+@dataclass(frozen=True)
+class Made:
+    """All that comes of a layer: ``source`` is empty while sizes are symbolic."""
+
+    derivation: Derivation
+    source: str
+    certificate: Certificate
+
+
+def layer(spec: Spec, options: Options = DEFAULTS) -> Layer:
+    """Parse the equation and put the numbers in."""
+    from .parse import parse
+    from .sizes import with_names, with_sizes
+
+    equations = parse(spec.text, data=spec.data, outside=spec.outside, ties=spec.ties)
+    equations = with_names(equations, spec.axes)
+    if spec.shapes:
+        equations = with_sizes(equations, spec.shapes)
+    wrt = "_wrt_" + "_".join(options.wrt) if options.wrt is not None else ""
+    return Layer(
+        name=spec.name,
+        slug=options.name or spec.slug + wrt,
+        title=spec.title,
+        equations=equations,
+        meanings=tuple(spec.meanings.items()),
+        command=f"{COMMAND} {shlex.join((*spec.arguments, *options.arguments))}",
+        source=spec.source,
+    )
+
+
+def derive(layer: Layer, wrt: tuple[str, ...] | None = None) -> Derivation:
+    """Derive the gradients, step by step."""
+    from .calculus import derive
+
+    return derive(layer, wrt)
+
+
+def kernel(derivation: Derivation) -> str:
+    """The source of kernel.py; empty while sizes are symbolic."""
+    from .lower import lower
+    from .render.kernel import kernel
+
+    return kernel(derivation, lower(derivation)) if derivation.equation.sized else ""
+
+
+def prove(derivation: Derivation, source: str) -> Certificate:
+    """Run the very text of the kernel against the oracles; raises Disproved."""
+    from .verify import verify
+
+    return verify(derivation, source) if source else Certificate(())
+
+
+def make(derivation: Derivation) -> Made:
+    """The kernel and its proof."""
+    source = kernel(derivation)
+    return Made(derivation, source, prove(derivation, source))
+
+
+def files(made: Made, options: Options = DEFAULTS) -> dict[str, str]:
+    """Name → text of every file that is wanted."""
+    texts: dict[str, str] = {}
+    if "py" in options.formats and made.source:
+        texts["__init__.py"] = PACKAGE
+        texts["kernel.py"] = made.source
+    if "tex" in options.formats:
+        texts["notes.tex"] = notes(made, options)
+    return texts
+
+
+def notes(made: Made, options: Options = DEFAULTS) -> str:
+    """The source of notes.tex."""
+    from .render.notes import notes
+    from .render.tex import tex
+
+    return tex(notes(made.derivation, made.certificate, options))
+
+
+PACKAGE = '''"""The layer's forward and backward pass; everything is in kernel.py."""
+
+from .kernel import EQUATIONS, SHAPES, Gradients, backward, forward
+
+__all__ = ["EQUATIONS", "SHAPES", "Gradients", "backward", "forward"]
+'''
+
+
+def facts(made: Made) -> dict[str, Any]:
+    """What certificate.json says beside the hashes of the files."""
+    layer = made.derivation.layer
+    return {
+        "layer": layer.name,
+        "equations": [equation.text for equation in layer.equations],
+        "command": layer.command,
+        "claims": [
+            {"kind": c.kind, "subject": list(c.subject), "checked": dict(c.checked)}
+            for c in made.certificate.claims
+        ],
+        "omitted": [
+            {"kind": o.kind, "reason": o.reason, **dict(o.slots)} for o in made.certificate.omitted
+        ],
+    }

@@ -1,0 +1,86 @@
+"""What the command line prints: the summary for people, JSON for programs, the list of layers."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import sys
+from collections.abc import Iterable
+from inspect import Parameter
+from pathlib import Path
+from typing import Any
+
+from .layers import layers, parameters
+from .pipeline import Made, facts
+from .specs import Options
+
+
+def layer_list() -> str:
+    """Every layer with its equation and its parameters; needs neither SymPy nor NumPy."""
+    lines: list[str] = []
+    for name, function in layers().items():
+        first = (inspect.getdoc(function) or "").split("\n", 1)[0]
+        lines += [name, f"    {first}"]
+        lines += [f"    {_shown(p)}" for p in parameters(function).values()]
+    return "\n".join(lines)
+
+
+def _shown(parameter: Parameter) -> str:
+    flag = "--" + parameter.name.replace("_", "-")
+    if parameter.default is Parameter.empty:
+        return f"{flag} (needed)"
+    if parameter.default is None or parameter.default is False:
+        return flag
+    return f"{flag} (default {parameter.default})"
+
+
+def machine(made: Made, folder: Path, names: Iterable[str], written: bool) -> dict[str, Any]:
+    """The result as JSON values: what was derived, proved and written."""
+    equation = made.derivation.equation
+    at_sizes = equation.at_sizes() if equation.sized else None
+    tensors = () if at_sizes is None else (*at_sizes.tensors, at_sizes.output)
+    return {
+        **facts(made),
+        "slug": made.derivation.layer.slug,
+        "shapes": {tensor.name: list(tensor.sizes()) for tensor in tensors},
+        "gradients": [gradient.of for gradient in made.derivation.gradients],
+        "folder": str(folder),
+        "files": sorted(names),
+        "written": written,
+    }
+
+
+def show(text: str) -> None:
+    """Print a text, in ASCII where the stream cannot encode it."""
+    try:
+        text.encode(sys.stdout.encoding or "ascii")
+    except UnicodeEncodeError:
+        text = text.encode("ascii", "backslashreplace").decode()
+    sys.stdout.write(text)
+
+
+def colourful() -> bool:
+    """True where colour is wanted: a terminal, no NO_COLOR, no TERM=dumb."""
+    return (
+        sys.stdout.isatty()
+        and not os.environ.get("NO_COLOR")
+        and os.environ.get("TERM", "") != "dumb"
+    )
+
+
+def plain() -> bool:
+    """True where the stream cannot print ∂ and its like, so that ASCII is asked for."""
+    try:
+        "∂Σ·′≤⌊→".encode(sys.stdout.encoding or "ascii")
+    except UnicodeEncodeError:
+        return True
+    return False
+
+
+def summary(made: Made, options: Options, folder: Path, names: Iterable[str], written: bool) -> str:
+    """What a person reads: the layer, its gradients step by step, what was proved and written."""
+    from .render.summary import summary
+
+    verb = "written to" if written else "not written (--dry-run):"
+    files = f"{verb} {folder}: {', '.join(names)}\n"
+    return summary(made.derivation, made.certificate) + files
