@@ -10,24 +10,25 @@ Importing this package imports neither SymPy nor NumPy; the first derivation doe
 
 from __future__ import annotations
 
+from importlib import import_module
+from importlib.util import find_spec
 from typing import Any
 
 __all__ = ["Derivation", "derive", "equation"]
 
 
 def __getattr__(name: str) -> Any:
-    # every layer of derive.layers is a function here, found by name when it is asked for
-    from . import api
-    from .layers import layers
-
+    if not name.startswith("_") and find_spec(f"{__name__}.{name}"):
+        return import_module(f"{__name__}.{name}")
+    api = import_module(f"{__name__}.api")
     if name in __all__:
         return getattr(api, name)
-    if name in layers():
+    # every layer of derive.layers is a function here, found by name when it is asked for
+    if name in api.layers.layers():
         return api.layer_function(name)
     raise AttributeError(f"module 'derive' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    from .layers import layers
-
-    return sorted({*globals(), *__all__, *layers()})
+    layers = import_module(f"{__name__}.layers").layers()
+    return sorted({*globals(), *__all__, *layers})

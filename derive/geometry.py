@@ -191,8 +191,8 @@ def windows(
             spread = f" with dilation {d} spans {reach}" if d > 1 else f" is {K}"
             padded = f" with padding {low} + {high} is {room}" if low + high else f" is {H}"
             raise UsageError(
-                f"kernel (={text(kernel)}) is larger than the padded input (={text(space)}): on axis "
-                f"{axis} the kernel{spread}, the input{padded}"
+                f"kernel (={text(kernel)}) is larger than the padded input (={text(space)}): "
+                f"on axis {axis} the kernel{spread}, the input{padded}"
             )
         found.append((room - reach) // s + 1)
     return tuple(found)
