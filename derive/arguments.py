@@ -17,7 +17,6 @@ from typing import Any, NoReturn
 from . import geometry
 from .errors import UsageError
 from .layers import DEFAULT, layer, layers, parameters, spec
-from .names import why_not
 from .specs import Options, Spec, equation
 
 FORMATS = ("py", "tex")
@@ -220,6 +219,8 @@ def _pairs(flag: str, texts: Sequence[str]) -> dict[str, str]:
 
 # -- what becomes of it ------------------------------------------------------------------------
 def _options(given: argparse.Namespace) -> Options:
+    from .names import why_not
+
     if given.name is not None and (reason := why_not(given.name)):
         raise UsageError(f"--name (={given.name[:80]!r}) {reason}")
     if given.index_base not in ("0", "1"):

@@ -132,11 +132,13 @@ class Paragraph:
 class Display:
     """Displayed lines, aligned at the relation: (left, relation-and-right) pairs.
 
-    A right side that is a tuple of several nodes may be broken between them.
+    A right side that is a tuple of several nodes may be broken between them; with ``columns``
+    every node stands in a column of its own (an empty ``Row`` leaves its place free).
     """
 
     rows: tuple[tuple[Math, tuple[Math, ...]], ...]
     name: str = ""
+    columns: bool = False
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 
-from .expressions import ONE, ZERO, Call, Expr, Number
+from .expressions import ONE, ZERO, Call, Expr, Number, Reduce, Winner, walk
 
 Slope = Callable[..., Expr]
 
@@ -112,3 +112,31 @@ REDUCERS: dict[str, str] = {
     "min": "selecting",
 }
 """The reducers and what kind of arithmetic each needs."""
+
+
+KINDS = ("polynomial", "rational", "selecting", "smooth")
+"""Kinds of arithmetic, the exact ones first."""
+
+
+def kinds(expr: Expr) -> frozenset[str]:
+    """Every kind of arithmetic that an expression needs.
+
+    Polynomial: exact on integers. Rational: exact on fractions. Selecting: comparisons decide,
+    exact on anything ordered. Smooth: only as exact as floating point.
+    """
+    return frozenset(_kind(node) for node in walk(expr)) | {"polynomial"}
+
+
+def _kind(node: Expr) -> str:
+    match node:
+        case Number(value):
+            return "polynomial" if value.denominator == 1 else "rational"
+        case Call("pow", (_, Number(exponent))) if exponent.denominator == 1:
+            return "polynomial" if exponent >= 0 else "rational"
+        case Call(fn, _):
+            return FUNCTIONS[fn].kind
+        case Reduce(op, _, _, _):
+            return REDUCERS[op]
+        case Winner():
+            return "selecting"
+    return "polynomial"

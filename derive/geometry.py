@@ -28,7 +28,7 @@ TAPS = 65_536
 
 _NUMBER = re.compile(r"[0-9]+", re.ASCII)
 _DECIMAL = re.compile(r"-?[0-9]+\.[0-9]*(e-?[0-9]+)?|-?[0-9]+e-?[0-9]+", re.ASCII)
-_WORD = re.compile(r"[a-z][a-z_]*", re.ASCII)
+_WORD = re.compile(r"[a-z][a-z_]+", re.ASCII)
 
 
 def value(name: str, text: str) -> Value:

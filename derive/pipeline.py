@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from .certificates import Certificate
-from .derivations import Derivation
-from .equations import Layer
 from .specs import DEFAULTS, Options, Spec
+
+if TYPE_CHECKING:  # the nouns cost milliseconds too
+    from .certificates import Certificate
+    from .derivations import Derivation
+    from .equations import Layer
 
 COMMAND = "python -m derive"
 
@@ -29,6 +31,7 @@ class Made:
 
 def layer(spec: Spec, options: Options = DEFAULTS) -> Layer:
     """Parse the equation and put the numbers in."""
+    from .equations import Layer
     from .parse import parse
     from .sizes import with_names, with_sizes
 
@@ -65,6 +68,7 @@ def kernel(derivation: Derivation) -> str:
 
 def prove(derivation: Derivation, source: str) -> Certificate:
     """Run the very text of the kernel against the oracles; raises Disproved."""
+    from .certificates import Certificate
     from .verify import verify
 
     return verify(derivation, source) if source else Certificate(())

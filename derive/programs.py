@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from .equations import Statement
+
 
 class Array:
     """Base of array expressions."""
@@ -92,9 +94,9 @@ class Tuple(Array):
 
 @dataclass(frozen=True)
 class Comment:
-    """A comment line."""
+    """A comment line: words, or the statement that the next lines compute."""
 
-    text: str
+    text: str | Statement
 
 
 @dataclass(frozen=True)
