@@ -114,10 +114,16 @@ def _function(
     given = tuple((p, Name(p)) for p in parameters)
     opening.append(Let(taken, Invoke("_arrays", (), given)))
     lead = _leading(equation, first)
-    if BATCH in used:
-        opening.append(Let(Name(BATCH), Invoke("len", (Name(lead),))))
-    if "dtype" in used:
-        opening.append(Let(Name("dtype"), Method(Name(lead), "dtype", call=False)))
+    facts = (
+        (BATCH, Invoke("len", (Name(lead),))),
+        ("dtype", Method(Name(lead), "dtype", call=False)),
+    )
+    needed = [(Name(name), value) for name, value in facts if name in used]
+    if len(needed) == 1:
+        opening.append(Let(*needed[0]))
+    elif needed:
+        targets, values = zip(*needed, strict=True)
+        opening.append(Let(Tuple(tuple(targets)), Tuple(tuple(values))))
     opening += _split(equation, first, used)
     returns = "np.ndarray" if name == "forward" else "Gradients"
     return Function(name, parameters, (*opening, *body), returns=returns, given=GIVEN)

@@ -1,0 +1,183 @@
+"""The module ``kernel.py``: a program's text with the contract of every generated module."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from textwrap import wrap
+
+from ..derivations import Derivation
+from ..equations import Equation, Statement, Tensor
+from ..functions import kinds
+from ..programs import Array, Comment, For, Function, Invoke, Let, Program, Return, parts
+from .language import equation_text
+from .python import WIDTH, lines
+from .templates import template
+
+HELPERS = {
+    "_lowest": "lowest.py.j2",
+    "_highest": "highest.py.j2",
+    "_erf": "erf.py.j2",
+}
+"""Functions that a kernel may call, and the template that holds each."""
+
+
+@dataclass(frozen=True)
+class FunctionText:
+    """A function of the module, ready to be written."""
+
+    signature: str
+    doc: str
+    lines: tuple[str, ...]
+
+
+def kernel(derivation: Derivation, program: Program) -> str:
+    """The source text of ``kernel.py``; the same derivation gives the same bytes."""
+    equation = derivation.equation.at_sizes()
+    slots = {
+        "title": _title(derivation),
+        "docstring": "\n".join(_docstring(derivation)),
+        "shapes": [f'"{t.name}": {t.sizes()},' for t in (*equation.tensors, equation.output)],
+        "equations": list(_equations(derivation)),
+        "gradients_doc": "∂L/∂(each tensor), shaped like the tensor itself.",
+        "fields": list(_fields(derivation, equation)),
+        "functions": [_function(f, derivation) for f in program.functions],
+        "real": _real(derivation),
+        "integer": _names_of(t.name for t in equation.tensors if t.integer),
+        "shape_of": f'{{"{equation.output.gradient}": "{equation.output.name}"}}',
+        "helpers": [
+            template(f"helpers/{HELPERS[name]}").render().strip() for name in _called(program)
+        ],
+    }
+    upstream = equation.output.gradient
+    batched = [t.name for t in equation.tensors if t.batched]
+    slots["batched"] = _names_of([upstream, *batched] if _output_batched(equation) else batched)
+    return template("kernel.py.j2").render(slots)
+
+
+def _output_batched(equation: Equation) -> bool:
+    return len(equation.forward.lhs.axes) > len(equation.output.shape)
+
+
+def _names_of(names: object) -> str:
+    listed = [f'"{name}"' for name in names]  # type: ignore[attr-defined]  # any iterable of str
+    return f"({listed[0]},)" if len(listed) == 1 else f"({', '.join(listed)})"
+
+
+def _title(derivation: Derivation) -> str:
+    title = derivation.layer.title or derivation.layer.name
+    return title if title.endswith(".") else f"{title}."
+
+
+def _docstring(derivation: Derivation) -> list[str]:
+    """The derivation in short: the equation, and each gradient in the form it was derived."""
+    out = [*_paragraph("Forward:", [derivation.forward])]
+    for gradient in derivation.gradients:
+        statements = [gradient.gather, *(s for s in gradient.scatters if s != gradient.gather)]
+        out += ["", *_paragraph(f"Gradient of {gradient.of}, by the chain rule:", statements)]
+    meanings = [f"{name}: {words}" for name, words in derivation.layer.meanings]
+    if meanings:
+        out += ["", *wrap("; ".join(meanings) + ".", WIDTH - 4)]
+    if derivation.layer.command:
+        out += ["", "Generated and proved by:", "", *_broken(derivation.layer.command, 4)]
+    return out
+
+
+def _paragraph(heading: str, statements: list[Statement]) -> list[str]:
+    out = [heading, ""]
+    for statement in statements:
+        out += _broken(equation_text(statement), 4)
+    return out
+
+
+def _broken(line: str, indent: int) -> list[str]:
+    """Lines no wider than a source line, the later ones indented further."""
+    return wrap(
+        line,
+        WIDTH - 4,
+        initial_indent=" " * indent,
+        subsequent_indent=" " * (indent + 4),
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def _equations(derivation: Derivation) -> list[str]:
+    instance = derivation.equation.at_sizes().forward
+    statements = [instance, *(g.gather for g in derivation.instance)]
+    return [equation_text(statement) for statement in statements]
+
+
+def _fields(derivation: Derivation, equation: Equation) -> list[str]:
+    done = {gradient.of for gradient in derivation.gradients}
+    out = []
+    for tensor in equation.tensors:
+        if tensor.name in done:
+            out.append(f"{tensor.gradient}: np.ndarray")
+        elif tensor.integer:
+            out.append(f"{tensor.gradient}: None")
+    return out
+
+
+def _function(function: Function, derivation: Derivation) -> FunctionText:
+    equation = derivation.equation.at_sizes()
+    parameters = ", ".join(f"{p}: np.ndarray" for p in function.parameters)
+    signature = f"def {function.name}({parameters}) -> {function.returns}:"
+    if len(signature) > WIDTH:
+        signature = f"def {function.name}(\n    {parameters}\n) -> {function.returns}:"
+    given = ", ".join(_shape_text(_owner(equation, p), p) for p in function.parameters)
+    if function.name == "forward":
+        result = _shape_text(equation.output, equation.output.name)
+    else:
+        result = ", ".join(equation.tensor(g.of).gradient for g in derivation.gradients)
+        result += ", each shaped like its tensor"
+    doc = wrap(f"{given} -> {result}.", WIDTH - 8, break_long_words=False)
+    body = lines(function.body, _comment)
+    return FunctionText(signature, "\n    ".join(doc), tuple(body))
+
+
+def _owner(equation: Equation, name: str) -> Tensor:
+    return equation.output if name == equation.output.gradient else equation.tensor(name)
+
+
+def _shape_text(tensor: Tensor, name: str) -> str:
+    sizes = [str(n) for n in tensor.sizes()]
+    shown = ["...", *sizes] if tensor.batched else sizes
+    return f"{name} ({', '.join(shown)}{',' if len(shown) == 1 else ''})"
+
+
+def _comment(comment: Comment) -> list[str]:
+    if isinstance(comment.text, Statement):
+        return _broken(equation_text(comment.text), 0)
+    return wrap(comment.text, WIDTH - 10)
+
+
+def _real(derivation: Derivation) -> bool:
+    """Whether any function or division takes integers to floating point."""
+    statements = [derivation.forward, *(g.gather for g in derivation.gradients)]
+    needed = {kind for s in statements for kind in kinds(s.rhs)}
+    return bool(needed & {"rational", "smooth"})
+
+
+def _called(program: Program) -> list[str]:
+    found = {n for f in program.functions for n in _calls(f.body)}
+    return [name for name in HELPERS if name in found]
+
+
+def _calls(actions: tuple[object, ...]) -> set[str]:
+    found: set[str] = set()
+    for action in actions:
+        match action:
+            case Let(target, value, _):
+                found |= _invoked(value) | _invoked(target)
+            case For(_, _, body):
+                found |= _calls(body)
+            case Return(value):
+                found |= _invoked(value)
+    return found
+
+
+def _invoked(array: Array) -> set[str]:
+    found = {array.fn} if isinstance(array, Invoke) else set()
+    for part in parts(array):
+        found |= _invoked(part)
+    return found
