@@ -71,10 +71,6 @@ class Derivation(derivations.Derivation):
 
     def kernel(self) -> ModuleType:
         """The generated module, compiled in memory: ``forward``, ``backward``, ``SHAPES``."""
-        return self._module
-
-    @functools.cached_property
-    def _module(self) -> ModuleType:
         return pipeline.module(self.made)
 
     def certificate(self) -> Certificate:
@@ -109,4 +105,4 @@ class Derivation(derivations.Derivation):
         return folder
 
     def _repr_latex_(self) -> str:
-        return pipeline.formula(self)
+        return pipeline.formulas(self)

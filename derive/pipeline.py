@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import dataclass
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from .errors import UsageError
 from .specs import DEFAULTS, Options, Spec
 
 if TYPE_CHECKING:  # the nouns cost milliseconds too
@@ -80,6 +82,15 @@ def make(derivation: Derivation) -> Made:
     return Made(derivation, source, prove(derivation, source))
 
 
+def module(made: Made) -> ModuleType:
+    """kernel.py, compiled in memory."""
+    if not made.source:
+        raise UsageError("there is no kernel while sizes are symbolic: give the shapes")
+    kernel = ModuleType(made.derivation.layer.slug)
+    exec(compile(made.source, f"<{kernel.__name__}>", "exec"), kernel.__dict__)  # our own text
+    return kernel
+
+
 def files(made: Made, options: Options = DEFAULTS) -> dict[str, str]:
     """Name → text of every file that is wanted."""
     texts: dict[str, str] = {}
@@ -98,6 +109,41 @@ def notes(made: Made, options: Options = DEFAULTS) -> str:
 
     return tex(notes(made.derivation, made.certificate, options))
 
+
+def formulas(derivation: Derivation) -> str:
+    """The forward equation and every gradient as displayed LaTeX, for a notebook."""
+    from .render.formulas import statement
+    from .render.notation import Notation
+    from .render.texmath import formula
+
+    notation = Notation.of(derivation.equation)
+    lines = []
+    for line in (derivation.forward, *(g.gather for g in derivation.gradients)):
+        left, pieces = statement(line, notation)
+        lines.append(f"{formula(left)} &{' '.join(map(formula, pieces))}")
+    body = " \\\\\n".join(lines)
+    return f"$$\\begin{{aligned}}\n{body}\n\\end{{aligned}}$$"
+
+
+def explicit(derivation: Derivation, tensor: str) -> Any:
+    """Every entry of y or of ∂L/∂tensor at the given sizes, as a SymPy array."""
+    from sympy import ImmutableDenseNDimArray
+
+    from .explicit import forward, gradient, terms
+
+    equation = derivation.equation
+    known = [t.name for t in (*equation.tensors, equation.output)]
+    if tensor not in known:
+        raise UsageError(f"there is no tensor {tensor!r}; there are {', '.join(known)}")
+    if (products := terms(equation)) > EXPLICIT:
+        raise UsageError(f"{products} products are too many to write out: at most {EXPLICIT}")
+    output = tensor == equation.output.name
+    entries = forward(equation) if output else gradient(equation, tensor)
+    return ImmutableDenseNDimArray(list(entries.flat), entries.shape)
+
+
+EXPLICIT = 20_000
+"""The explicit path answers in seconds up to about so many products."""
 
 PACKAGE = '''"""The layer's forward and backward pass; everything is in kernel.py."""
 
