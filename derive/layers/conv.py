@@ -97,9 +97,9 @@ def conv(
             "input": (C, *space) if deep and rank > 1 else space,
             "kernel": kernels if rank > 1 else kernels[0],
             "filters": F if deep else None,
-            "stride": stride,
-            "padding": padding,
-            "dilation": dilation,
+            "stride": _brief(strides),
+            "padding": padding if isinstance(padding, str) else _brief(_sides(pads)),
+            "dilation": _brief(dilations),
             "groups": groups,
             "bias": bias,
             "flip": flip,
@@ -170,6 +170,17 @@ def _extents(
     return sizes
 
 
+def _brief(axes: tuple[object, ...]) -> object:
+    """One number where all axes have the same one."""
+    same = len(set(axes)) == 1 and not isinstance(axes[0], tuple)
+    return axes[0] if same else axes
+
+
+def _sides(padding: tuple[tuple[int, int], ...]) -> tuple[object, ...]:
+    """``1`` for ``(1, 1)``."""
+    return tuple(low if low == high else (low, high) for low, high in padding)
+
+
 def _slug(
     C: int | None,
     F: int,
@@ -185,9 +196,9 @@ def _slug(
     """``conv2d_3x32x32_f32_k3x3_s2_p1_bias``: what differs from the plain layer, and the sizes."""
 
     def brief(axes: tuple[object, ...]) -> str:
-        return geometry.text(axes[:1] if len(set(axes)) == 1 else axes).replace(",", "_")
+        return geometry.text(_brief(axes)).replace(",", "_")
 
-    pads = tuple(low if low == high else (low, high) for low, high in padding)
+    pads = _sides(padding)
     parts = [f"conv{len(space)}d", geometry.text(space if C is None else (C, *space))]
     parts += [] if C is None else [f"f{F}"]
     parts += [f"k{geometry.text(kernel)}"]

@@ -1,0 +1,174 @@
+"""Every layer of ``derive/layers``, by listing the folder: no layer is named here.
+
+Geometries are drawn by the names of a layer's parameters, so a new layer is tested as soon as
+its file exists. Forward is compared with the oracle, backward with the oracle's derivative in a
+random direction by a complex step (no subtraction, so no cancellation).
+"""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+
+from derive import api, pipeline
+from derive.arguments import read
+from derive.equations import Equation
+from derive.errors import UsageError
+from derive.explicit import terms
+from derive.expressions import Call, Reduce, walk
+from derive.functions import FUNCTIONS, REDUCERS
+from derive.interpret import interpret
+from derive.layers import layers, parameters, spec
+
+STEP = 1e-30
+
+LAYERS = pytest.mark.parametrize("name", layers())
+DRAWN = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+def small(least: int, most: int) -> st.SearchStrategy[int]:
+    return st.integers(least, most)
+
+
+def drawn(name: str, rank: int) -> st.SearchStrategy[Any] | None:
+    """Values for a parameter of this name; None leaves it at its default."""
+    axes = [small(1, 3)] * rank
+    sides = st.tuples(*[st.tuples(small(0, 2), small(0, 2))] * rank)
+    by_name: dict[str, st.SearchStrategy[Any]] = {
+        "kernel": st.tuples(*axes),
+        "stride": small(1, 3) | st.tuples(*axes),
+        "dilation": small(1, 2) | st.tuples(*axes),
+        "padding": small(0, 2) | sides | st.sampled_from(["same", "valid"]),
+        "groups": small(1, 2),
+        "filters": st.none() | st.sampled_from([2, 4]),
+        "units": small(1, 4),
+        "output_padding": small(0, 1),
+        "ties": st.sampled_from(["first", "split"]),
+        "reduction": st.sampled_from(["mean", "sum"]),
+    }
+    return by_name.get(name)
+
+
+@st.composite
+def geometries(draw: st.DrawFn, name: str) -> dict[str, Any]:
+    """Settings of a layer that it accepts."""
+    rank = draw(small(1, 3))
+    space = draw(st.tuples(*[small(2, 6 if rank < 3 else 4)] * rank))
+    chosen: dict[str, Any] = {"input": (*draw(st.sampled_from([(), (2,), (4,)])), *space)}
+    for parameter in parameters(layers()[name]).values():
+        values = drawn(parameter.name, rank)
+        if isinstance(parameter.default, bool):
+            chosen[parameter.name] = draw(st.booleans())
+        elif values is not None and (
+            parameter.default is inspect.Parameter.empty or draw(st.booleans())
+        ):
+            chosen[parameter.name] = draw(values)
+    try:
+        spec(name, chosen)
+    except UsageError:
+        assume(False)
+    return chosen
+
+
+def numbers(equation: Equation, seed: int, batch: int) -> dict[str, np.ndarray]:
+    """Small random integers, as floats, for every tensor and for the upstream gradient."""
+    generator = np.random.default_rng(seed)
+    sized = equation.at_sizes()
+    arrays = {
+        tensor.name: generator.integers(
+            -9, 10, (*((batch,) if tensor.batched else ()), *tensor.sizes())
+        ).astype(float)
+        for tensor in sized.tensors
+    }
+    out = (batch, *sized.output.sizes())
+    return {**arrays, sized.output.gradient: generator.integers(-9, 10, out).astype(float)}
+
+
+def polynomial(equation: Equation) -> bool:
+    """Whether float64 arithmetic on small integers is exact for this equation."""
+    kinds = {
+        REDUCERS[node.op] if isinstance(node, Reduce) else FUNCTIONS[node.fn].kind
+        for node in walk(equation.forward.rhs)
+        if isinstance(node, Reduce | Call)
+    }
+    return kinds <= {"polynomial"}
+
+
+@LAYERS
+@DRAWN
+@given(data=st.data(), seed=st.integers(0, 2**32 - 1), batch=small(1, 2))
+def test_forward_is_what_the_equation_says(
+    name: str, data: st.DataObject, seed: int, batch: int
+) -> None:
+    layer = pipeline.layer(spec(name, data.draw(geometries(name))))
+    assume(terms(layer.equation) <= 3000)
+    arrays = numbers(layer.equation, seed, batch)
+    given_ = [arrays[tensor.name] for tensor in layer.equation.tensors]
+    y = pipeline.module(unproved(layer)).forward(*given_)
+    expected = np.asarray(interpret(layer.equation, arrays), dtype=float)
+    if polynomial(layer.equation):
+        assert np.array_equal(y, expected)
+    else:
+        np.testing.assert_allclose(y, expected, rtol=1e-11, atol=0)
+
+
+@LAYERS
+@DRAWN
+@given(data=st.data(), seed=st.integers(0, 2**32 - 1), batch=small(1, 2))
+def test_backward_is_the_derivative_of_the_equation(
+    name: str, data: st.DataObject, seed: int, batch: int
+) -> None:
+    layer = pipeline.layer(spec(name, data.draw(geometries(name))))
+    equation = layer.equation
+    assume(terms(equation) <= 3000)
+    arrays = numbers(equation, seed, batch)
+    dy = arrays[equation.output.gradient]
+    gradients = pipeline.module(unproved(layer)).backward(
+        dy, *(arrays[tensor.name] for tensor in equation.tensors)
+    )
+    generator = np.random.default_rng(seed + 1)
+    for tensor, gradient in zip(equation.tensors, gradients, strict=True):
+        direction = generator.integers(-9, 10, arrays[tensor.name].shape).astype(float)
+        moved = {**arrays, tensor.name: arrays[tensor.name] + 1j * STEP * direction}
+        change = np.imag(np.asarray(interpret(equation, moved), dtype=complex)) / STEP
+        terms_ = np.abs(dy * change).sum() + 1
+        assert gradient.shape == arrays[tensor.name].shape
+        assert abs((gradient * direction).sum() - (dy * change).sum()) <= 1e-11 * terms_
+
+
+def unproved(layer: Any) -> pipeline.Made:
+    """The kernel without its certificate: here the tests are the judge."""
+    from derive.certificates import Certificate
+
+    derivation = pipeline.derive(layer)
+    return pipeline.Made(derivation, pipeline.kernel(derivation), Certificate(()))
+
+
+@LAYERS
+@DRAWN
+@given(data=st.data())
+def test_the_command_gives_the_same_layer_again(name: str, data: st.DataObject) -> None:
+    made = spec(name, data.draw(geometries(name)))
+    request = read(list(made.arguments))
+    assert request is not None
+    assert request.spec == made
+
+
+@LAYERS
+def test_the_first_line_of_its_words_is_an_equation_of_the_language(name: str) -> None:
+    from derive.parse import parse
+
+    doc = inspect.getdoc(layers()[name])
+    assert doc
+    formula = doc.splitlines()[0].split(", over ")[0].rstrip(".")
+    assert parse(formula)
+
+
+@LAYERS
+def test_the_public_function_has_the_layers_signature(name: str) -> None:
+    assert inspect.signature(api.layer_function(name)).parameters == parameters(layers()[name])
