@@ -86,16 +86,16 @@ OPEN: dict[str, Callable[..., Scalar]] = {
 CHOSEN: dict[str, tuple[int, Callable[..., Scalar]]] = {
     "relu": (1, lambda r, z: z if r > 0 else 0),
     "abs": (1, lambda r, z: z if r > 0 else -z if r < 0 else 0),
-    "sign": (1, lambda r, z: int(r > 0) - int(r < 0)),
+    "sign": (1, lambda r, z: int(bool(r > 0)) - int(bool(r < 0))),
     "maximum": (2, lambda r, s, a, b: a if r > s else b if r < s else (a + b) / 2),
     "minimum": (2, lambda r, s, a, b: a if r < s else b if r > s else (a + b) / 2),
     "where": (1, lambda r, c, a, b: a if r != 0 else b),
-    "eq": (2, lambda r, s, a, b: int(r == s)),
-    "ne": (2, lambda r, s, a, b: int(r != s)),
-    "lt": (2, lambda r, s, a, b: int(r < s)),
-    "le": (2, lambda r, s, a, b: int(r <= s)),
-    "gt": (2, lambda r, s, a, b: int(r > s)),
-    "ge": (2, lambda r, s, a, b: int(r >= s)),
+    "eq": (2, lambda r, s, a, b: int(bool(r == s))),
+    "ne": (2, lambda r, s, a, b: int(bool(r != s))),
+    "lt": (2, lambda r, s, a, b: int(bool(r < s))),
+    "le": (2, lambda r, s, a, b: int(bool(r <= s))),
+    "gt": (2, lambda r, s, a, b: int(bool(r > s))),
+    "ge": (2, lambda r, s, a, b: int(bool(r >= s))),
 }
 """How many arguments decide, and the branch chosen from their numbers and the arguments.
 

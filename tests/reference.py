@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 from itertools import product
 
 import numpy as np
@@ -68,10 +69,12 @@ class Geometry:
 
     @property
     def rank(self) -> int:
+        """The number of spatial axes."""
         return len(self.kernel)
 
     @property
     def outputs(self) -> Sizes:
+        """How many windows fit on each axis."""
         return output_sizes(self.sizes, self.kernel, self.stride, self.padding, self.dilation)
 
     @property
@@ -142,7 +145,7 @@ def _padded(x: np.ndarray, padding: Pads) -> np.ndarray:
 
 
 def conv_forward(x, w, b=None, *, stride=1, padding=0, dilation=1, groups=1) -> np.ndarray:
-    """y (N,F,*O): every window of the padded x (N,C,*H) times w (F,C/groups,*K), plus b (F,)."""
+    """``y`` (N,F,*O): every window of the padded x (N,C,*H) times w (F,C/groups,*K), plus b."""
     rank, kernel = w.ndim - 2, w.shape[2:]
     padding = pads(padding, rank)
     outputs = output_sizes(x.shape[2:], kernel, stride, padding, dilation)
@@ -176,7 +179,7 @@ def conv_backward(
 
 
 def max_pool_forward(x, kernel: Sizes, *, stride=None, padding=0, dilation=1) -> np.ndarray:
-    """y (N,C,*O): the largest entry of every window; the padding never wins."""
+    """``y`` (N,C,*O): the largest entry of every window; the padding never wins."""
     y, _ = _max_pool(x, kernel, stride, padding, dilation)
     return y
 
@@ -184,13 +187,13 @@ def max_pool_forward(x, kernel: Sizes, *, stride=None, padding=0, dilation=1) ->
 def max_pool_backward(
     dy, x, kernel: Sizes, *, stride=None, padding=0, dilation=1, ties="first"
 ) -> np.ndarray:
-    """dx: every upstream entry to the winner(s) of its window, the first or in equal parts."""
+    """``dx``, exact objects: every upstream entry to the first winner, or to all in equal parts."""
     _, winners = _max_pool(x, kernel, stride, padding, dilation)
     dx = np.zeros(x.shape, object)
     for position, found in winners.items():
         chosen = found[:1] if ties == "first" else found
         for place in chosen:
-            dx[place] = dx[place] + dy[position] / len(chosen)
+            dx[place] += dy[position].item() * Fraction(1, len(chosen))
     return dx
 
 
