@@ -1,0 +1,149 @@
+"""The textbook form of a gradient in words: what it is, and why it is no simpler."""
+
+from __future__ import annotations
+
+from ..affine import Affine
+from ..derivations import AxisForm, Form, Gradient
+from ..documents import Block, Display, Inline, Items, Math, Paragraph, Symbol, Table
+from ..expressions import Read, reads
+from .entries import Frame
+from .formulas import expression
+from .grids import form_grids
+from .notation import COMMA, affine, from_text, joined
+from .sheet import Sheet
+
+_KINDS = ("full_convolution", "correlation", "convolution", "sum", "product", "none")
+
+
+def form_of(gradient: Gradient, sheet: Sheet) -> Form | None:
+    """The form with numbers where there are any, else in symbols."""
+    here = sheet.at_sizes(gradient)
+    return here.form if here is not None else gradient.form
+
+
+def form_blocks(gradient: Gradient, sheet: Sheet) -> list[Block]:
+    """The sentence about the form, its table, its reasons and its picture."""
+    form = form_of(gradient, sheet)
+    if form is None:
+        return []
+    out: list[Block] = [Paragraph(form_sentence(gradient, form, sheet))]
+    if form.kind == "full_convolution" and (why := _why(gradient, form, sheet)):
+        out.append(Paragraph(why))
+    if not _plain(form) and form.axes and form.kind != "full_convolution":
+        out.append(_table(form, sheet))
+    if form.reasons:
+        out.append(Items(tuple(reason(key, slots, form, sheet) for key, slots in form.reasons)))
+    here = sheet.at_sizes(gradient)
+    if sheet.frame is not None and here is not None:
+        out += _picture(here, form, sheet, sheet.frame)
+    return out
+
+
+def form_sentence(gradient: Gradient, form: Form, sheet: Sheet) -> tuple[Inline, ...]:
+    """What the form is called."""
+    kind = form.kind if form.kind in _KINDS else "unknown"
+    if kind == "correlation" and _plain(form):
+        kind = "correlation_plain"
+    slots: dict[str, Inline] = {
+        "gradient": expression(Read(gradient.gather.lhs.tensor, ()), sheet.notation),
+        "source": _letter(form.source, sheet),
+        "kernel": _letter(form.kernel, sheet),
+        "kind": form.kind,
+        "pads": joined([affine(axis.low) for axis in form.axes[:1]], COMMA),
+    }
+    if kind == "full_convolution":
+        key = "pads_same" if len({axis.low for axis in form.axes}) == 1 else "pads_axes"
+        pads = sheet.say.say(f"form.{key}", pad=_pads(form))
+        return _spliced(sheet.say.say(f"form.{kind}", {**slots, "pads": "\0"}), pads)
+    return sheet.say.say(f"form.{kind}", slots)
+
+
+def _pads(form: Form) -> Math:
+    lows = list(dict.fromkeys(axis.low for axis in form.axes))
+    if len(lows) == 1:
+        return affine(lows[0])
+    return joined([affine(axis.low) for axis in form.axes], COMMA)
+
+
+def _spliced(text: tuple[Inline, ...], inner: tuple[Inline, ...]) -> tuple[Inline, ...]:
+    """A phrase put in the place of a mark inside another one."""
+    out: list[Inline] = []
+    for piece in text:
+        if isinstance(piece, str) and "\0" in piece:
+            before, after = piece.split("\0")
+            out += [before, *inner, after]
+        else:
+            out.append(piece)
+    return tuple(out)
+
+
+def _letter(name: str, sheet: Sheet) -> Math:
+    return expression(Read(name, ()), sheet.notation) if name else Symbol("")
+
+
+def _plain(form: Form) -> bool:
+    """No stride, no dilation, no zeros, no padding."""
+    return all(
+        axis.stride.number == 1
+        and axis.dilation.number == 1
+        and axis.spread.number == 1
+        and axis.low.number == 0
+        and (axis.high is None or axis.high.number == 0)
+        for axis in form.axes
+    )
+
+
+def _why(gradient: Gradient, form: Form, sheet: Sheet) -> tuple[Inline, ...]:
+    """Why the kernel is rotated: which output an entry's tap comes from."""
+    gather = sheet.one(gradient.gather)
+    source, kernel = reads(gather.rhs, form.source), reads(gather.rhs, form.kernel)
+    if len(source) != 1 or len(kernel) != 1 or not gradient.scatter_steps:
+        return ()
+    scatter = sheet.one(gradient.scatters[0]).lhs
+    outputs = reads(sheet.one(gradient.scatters[0]).rhs, form.source)
+    return sheet.say.say(
+        "form.full_why",
+        source=_letter(form.source, sheet),
+        position=_letter_read(outputs[0] if outputs else source[0], sheet),
+        entry=_letter_read(Read(gradient.of, scatter.axes), sheet),
+        place=_letter_read(Read(gradient.of, gather.lhs.axes), sheet),
+        tap=_letter_read(kernel[0], sheet),
+        output=_letter_read(source[0], sheet),
+    )
+
+
+def _letter_read(read: Read, sheet: Sheet) -> Math:
+    return expression(read, sheet.notation)
+
+
+def reason(
+    key: str, slots: tuple[tuple[str, str], ...], form: Form, sheet: Sheet
+) -> tuple[Inline, ...]:
+    """Why a simpler textbook form does not hold."""
+    given: dict[str, Inline] = {name: from_text(text) for name, text in slots}
+    given |= {"source": _letter(form.source, sheet), "kernel": _letter(form.kernel, sheet)}
+    given["reason"] = key
+    return sheet.say.first((f"reasons.{key}", "reasons.unknown"), given)
+
+
+def _table(form: Form, sheet: Sheet) -> Table:
+    """One row an axis: steps, zeros between, padding, dilation, direction."""
+    say, letters = sheet.say, {"source": _letter(form.source, sheet)}
+    letters["kernel"] = _letter(form.kernel, sheet)
+    names = ("axis", "stride", "spread", "low", "high", "dilation", "flipped")
+    head = tuple(say.say(f"table.{name}", letters) for name in names)
+    return Table(head, tuple(_axis_row(axis, sheet) for axis in form.axes))
+
+
+def _axis_row(axis: AxisForm, sheet: Sheet) -> tuple[tuple[Inline, ...], ...]:
+    high = axis.high if axis.high is not None else Affine.of("?")
+    numbers = (axis.stride, axis.spread - 1, axis.low, high, axis.dilation)
+    turned = sheet.say.say("table.yes" if axis.flipped else "table.no")
+    return ((Symbol(axis.out),), *((affine(n),) for n in numbers), turned)
+
+
+def _picture(here: Gradient, form: Form, sheet: Sheet, frame: Frame) -> list[Block]:
+    found = form_grids(here, form, sheet, frame)
+    if found is None:
+        return []
+    return [Paragraph(sheet.say.say("form.grid")), Display((found,), name=f"form_{here.of}")]

@@ -1,0 +1,25 @@
+"""The colours of kernel taps, the same in every format.
+
+Okabe and Ito's colour-blind safe set, darkened until text on white has a contrast of at least
+4.5 to 1, and three more of the same kind. Every tap carries its index in text as well, so the
+hues may repeat from the tenth tap on.
+"""
+
+from __future__ import annotations
+
+HUES = (
+    "0072B2",
+    "B84700",
+    "00785A",
+    "A3407A",
+    "7A5C00",
+    "332288",
+    "7F1D1D",
+    "1B6C77",
+    "3D3D3D",
+)
+
+
+def hue(number: int) -> int:
+    """Which of ``HUES`` the tap of that number has."""
+    return number % len(HUES)

@@ -1,0 +1,134 @@
+"""Statements in the equation language itself, ASCII only, as a person would type them.
+
+    dx[n,a] = sum[u](w[u] * dy[n,(a - u)/s])  where s | a - u, 0 <= (a - u)/s < O
+
+Conditions have no place in the language, so they follow after ``where`` (or stand inside the
+brackets of their own sum if there are several sums).
+"""
+
+from __future__ import annotations
+
+from ..affine import Affine
+from ..equations import Statement
+from ..expressions import (
+    Bracket,
+    Call,
+    Condition,
+    Divides,
+    Equal,
+    Expr,
+    Index,
+    Number,
+    Partial,
+    Read,
+    Reduce,
+    Winner,
+    walk,
+)
+
+_BINARY = {
+    "add": ("+", 2),
+    "sub": ("-", 2),
+    "mul": ("*", 3),
+    "div": ("/", 3),
+    "eq": ("==", 1),
+    "ne": ("!=", 1),
+    "lt": ("<", 1),
+    "le": ("<=", 1),
+    "gt": (">", 1),
+    "ge": (">=", 1),
+}
+_NEG, _POW, _ATOM = 4, 5, 6
+
+
+def equation_text(statement: Statement) -> str:
+    """The statement on one line: ``dw[u,v] = sum[n,i,j](x[n,i+u,j+v] * dy[n,i,j])``."""
+    relation = "+=" if statement.accumulate else "="
+    rhs, trailing = statement.rhs, ""
+    held = [e for e in walk(rhs) if isinstance(e, Reduce) and e.where]
+    if held == [rhs] and isinstance(rhs, Reduce):
+        trailing = "  where " + ", ".join(condition_text(c) for c in rhs.where)
+        rhs = Reduce(rhs.op, rhs.over, rhs.body) if rhs.over else rhs.body
+    return f"{_text(statement.lhs)[0]} {relation} {_text(rhs)[0]}{trailing}"
+
+
+def condition_text(condition: Condition) -> str:
+    """``2 | a - u``, ``0 <= a - u < O``, ``i == a``."""
+    match condition:
+        case Divides(divisor, value):
+            return f"{divisor} | {value}"
+        case Equal(left, right):
+            return f"{left} == {right}"
+    return f"0 <= {condition.value} < {condition.extent}"
+
+
+def expression_text(expr: Expr) -> str:
+    """The expression in the equation language."""
+    return _text(expr)[0]
+
+
+def _text(expr: Expr) -> tuple[str, int]:
+    """The text and how tightly it binds."""
+    match expr:
+        case Number(value):
+            whole = value.denominator == 1
+            return str(value), (_ATOM if whole and value >= 0 else _NEG if whole else 3)
+        case Index(value):
+            return str(value), (_ATOM if len(value.terms) == 1 and value.is_whole else 2)
+        case Read(tensor, axes):
+            inside = ",".join(_subscript(axis) for axis in axes)
+            return (f"{tensor}[{inside}]" if axes else tensor), _ATOM
+        case Call(fn, args):
+            return _call(fn, args)
+        case Reduce(op, over, body, where):
+            conditions = ", ".join(condition_text(c) for c in where)
+            head = ",".join(over) + (f" where {conditions}" if where else "")
+            return f"{op}[{head}]({expression_text(body)})", _ATOM
+        case Bracket(conditions):
+            return "[" + ", ".join(condition_text(c) for c in conditions) + "]", _ATOM
+        case Partial(body, wrt):
+            return f"d({expression_text(body)})/d({expression_text(wrt)})", 3
+        case Winner():
+            return _winner(expr), _ATOM
+    raise TypeError(f"no text for {type(expr).__name__}")
+
+
+def _subscript(axis: tuple[Affine, ...]) -> str:
+    if len(axis) == 1:
+        return _index(axis[0])
+    return "(" + ",".join(_index(part) for part in axis) + ")"
+
+
+def _index(value: Affine) -> str:
+    """``i+u`` without blanks, ``(a + p - d*u)/s`` with them."""
+    text = str(value)
+    return text.replace(" ", "") if value.is_whole and len(value.terms) <= 2 else text
+
+
+def _winner(expr: Winner) -> str:
+    """``[(u,v) == argmax[u*,v*](...)]``, with split ties divided by their number."""
+    at = ",".join(str(a) for a in expr.at)
+    place = f"({at})" if len(expr.at) > 1 else at
+    best = f"arg{expr.op}[{','.join(expr.over)}]({expression_text(expr.body)})"
+    return f"[{place} == {best}]" if expr.ties == "first" else f"[{place} in {best}]/count({best})"
+
+
+def _call(fn: str, args: tuple[Expr, ...]) -> tuple[str, int]:
+    shown = [_text(arg) for arg in args]
+    if fn in _BINARY:
+        sign, level = _BINARY[fn]
+        left = _within(shown[0], level)
+        right = _within(shown[1], level + (fn in ("sub", "div")))
+        return f"{left} {sign} {right}", level
+    if fn == "neg":
+        return f"-{_within(shown[0], _NEG)}", _NEG
+    if fn == "pow":
+        return f"{_within(shown[0], _ATOM)}**{_within(shown[1], _POW)}", _POW
+    if not args:
+        return fn, _ATOM
+    return f"{fn}({', '.join(text for text, _ in shown)})", _ATOM
+
+
+def _within(shown: tuple[str, int], level: int) -> str:
+    text, mine = shown
+    return text if mine >= level else f"({text})"

@@ -1,0 +1,202 @@
+"""The notes: a derivation as a document, from the forward equation to what was proved.
+
+Formulas, entries and reasons are all read off the recorded derivation; the words between them
+are phrases. Nothing here knows a layer.
+"""
+
+from __future__ import annotations
+
+from ..certificates import Certificate
+from ..derivations import Derivation, Gradient
+from ..documents import (
+    Block,
+    Display,
+    Document,
+    Heading,
+    Inline,
+    Items,
+    Listing,
+    Math,
+    Paragraph,
+    Row,
+    Symbol,
+)
+from ..equations import Statement
+from ..expressions import ZERO, Reduce, walk
+from . import worked
+from .forms import form_blocks
+from .formulas import expression
+from .grids import forward_grids
+from .matrix import matrix_blocks
+from .proof import omitted, sentences
+from .setting import setting
+from .sheet import Sheet
+from .steps import steps
+
+SMALL = 6
+"""Axes up to this long: the steps are shown with numbers, and every entry is written out."""
+
+
+def notes(
+    derivation: Derivation,
+    certificate: Certificate | None = None,
+    source: str = "",
+    *,
+    index_base: int = 0,
+    full: bool = False,
+) -> Document:
+    """The notes of a derivation; ``source`` is the kernel's text, empty if there is none."""
+    sheet = Sheet(derivation, index_base, full)
+    blocks: list[Block] = []
+    if derivation.layer.command:
+        blocks.append(Listing(derivation.layer.command, "sh"))
+    blocks += setting(sheet)
+    blocks += forward(sheet)
+    for gradient in derivation.gradients:
+        blocks += gradient_blocks(gradient, sheet)
+    blocks += matrix_blocks(sheet)
+    if source:
+        say = sheet.say.say
+        blocks += [Heading(1, say("headings.kernel")), Paragraph(say("kernel.intro"))]
+        blocks.append(Listing(source))
+    blocks += _proof(certificate, sheet)
+    return Document(derivation.layer.title, tuple(blocks))
+
+
+def forward(sheet: Sheet) -> list[Block]:
+    """The forward equation, in symbols, in numbers and written out."""
+    say = sheet.say.say
+    out: list[Block] = [Heading(1, say("headings.forward"))]
+    equations = sheet.derivation.layer.equations
+    if len(equations) > 1:
+        out.append(Paragraph(say("forward.intermediate", count=len(equations))))
+    out.append(Display(tuple(sheet.row(e.forward) for e in equations), name="forward"))
+    if any(isinstance(e, Reduce) and e.op in ("max", "min") for e in _nodes(sheet)):
+        out.append(Paragraph(say(f"forward.ties_{sheet.equation.ties}")))
+    if sheet.here is None or sheet.frame is None:
+        return out
+    here = sheet.one(sheet.here.forward)
+    if sheet.row(here, here=True) != sheet.row(sheet.equation.forward):
+        out += [Paragraph(say("forward.numbers")), Display((sheet.row(here, here=True),))]
+    if picture := forward_grids(sheet, sheet.frame):
+        out += [Paragraph(say("forward.grid")), Display((picture,), name="picture")]
+    return out + _entries(here, sheet, "forward")
+
+
+def _nodes(sheet: Sheet) -> list[object]:
+    return [node for e in sheet.derivation.layer.equations for node in walk(e.forward.rhs)]
+
+
+def _entries(value: Statement, sheet: Sheet, table: str) -> list[Block]:
+    """Entries of a statement with their sentence; none if their ranges are not known."""
+    frame = sheet.frame
+    if frame is None or not frame.covers(value) or not value.lhs.axes:
+        return []
+    display = worked.display(value, sheet, frame)
+    if not worked.all_fit(value, sheet, frame):
+        key = "some"
+    else:
+        key = "entries" if sheet.taps is not None else "plain_entries"
+    return [Paragraph(sheet.say.say(f"{table}.{key}")), display]
+
+
+def gradient_blocks(gradient: Gradient, sheet: Sheet) -> list[Block]:
+    """One gradient: its steps, its two forms, its name and its entries."""
+    say, tensor = sheet.say.say, Symbol(gradient.of)
+    lhs = sheet.one(gradient.gather).lhs
+    goal = expression(lhs, sheet.notation)
+    out: list[Block] = [
+        Heading(1, say("headings.gradient", tensor=tensor)),
+        Paragraph(say("gradient.goal", goal=goal, tensor=tensor)),
+    ]
+    if gradient.gather.rhs == ZERO:
+        return [*out, Paragraph(say("gradient.zero", tensor=tensor))]
+    here = sheet.at_sizes(gradient)
+    small = here is not None and _small(sheet)
+    shown = here if small and here is not None else gradient
+    out += steps(shown, sheet, here=small)
+    out += _results(gradient, here, shown, sheet)
+    out += _two_ways(gradient, sheet)
+    if form := form_blocks(gradient, sheet):
+        out += [Heading(2, say("headings.form")), *form]
+    if here is not None:
+        out += _gradient_entries(here, sheet)
+    return out
+
+
+def _small(sheet: Sheet) -> bool:
+    frame = sheet.frame
+    return frame is not None and all(n <= SMALL for shape in frame.shapes.values() for n in shape)
+
+
+def _results(
+    gradient: Gradient, here: Gradient | None, shown: Gradient, sheet: Sheet
+) -> list[Block]:
+    """The final form that the steps did not end with: in symbols, or with numbers."""
+    if here is None:
+        return []
+    other, key = (gradient, "result") if shown is here else (here, "result_here")
+    symbolic = other is gradient
+    if sheet.row(gradient.gather) == sheet.row(here.gather, here=True):
+        return []
+    row = sheet.row(other.gather, here=not symbolic)
+    name = f"gather_{gradient.of}"
+    return [Paragraph(sheet.say.say(f"gradient.{key}")), Display((row,), name=name)]
+
+
+def _two_ways(gradient: Gradient, sheet: Sheet) -> list[Block]:
+    """Scatter and gather side by side, and why they are equal."""
+    if not gradient.scatter_steps:
+        return []
+    say = sheet.say.say
+    slots: dict[str, Inline | int] = {
+        "tensor": Symbol(gradient.of),
+        "count": len(gradient.scatter_steps),
+    }
+    several = "_several" if len(gradient.scatter_steps) > 1 else ""
+    scatters = tuple(sheet.row(scatter) for scatter in gradient.scatters)
+    taps = sheet.taps
+    turned = "equal" if taps is not None and taps.tensor else "equal_plain"
+    return [
+        Heading(2, say("headings.two_ways")),
+        Paragraph(say("two_ways.intro", slots)),
+        Paragraph(say(f"two_ways.scatter{several}", slots)),
+        Display(scatters, name=f"scatter_{gradient.of}"),
+        Paragraph(say("two_ways.gather", slots)),
+        Display((sheet.row(gradient.gather),)),
+        Paragraph(say(f"two_ways.{turned}", slots)),
+    ]
+
+
+def _gradient_entries(here: Gradient, sheet: Sheet) -> list[Block]:
+    value = sheet.one(here.gather)
+    blocks = _entries(value, sheet, "gradient")
+    if not blocks:
+        return []
+    frame = sheet.frame
+    every = frame is not None and worked.all_fit(value, sheet, frame)
+    head = "headings.entries" if every else "headings.some_entries"
+    out: list[Block] = [Heading(2, sheet.say.say(head))]
+    if sheet.taps is not None and here.of == sheet.taps.tensor:
+        out.append(Paragraph(sheet.say.say("gradient.weights", tensor=Symbol(here.of))))
+    return out + blocks
+
+
+def _proof(certificate: Certificate | None, sheet: Sheet) -> list[Block]:
+    say = sheet.say.say
+    out: list[Block] = [Heading(1, say("headings.certificate"))]
+    if certificate is None or not certificate.claims:
+        out.append(Paragraph(say("certificate.none")))
+    else:
+        out.append(Paragraph(say("certificate.intro")))
+        out.append(Items(tuple(sentences(certificate, sheet))))
+    if certificate is not None and certificate.omitted:
+        out.append(Paragraph(say("certificate.omitted")))
+        out.append(Items(tuple(omitted(o, sheet) for o in certificate.omitted)))
+    return out
+
+
+def equations(document: Document) -> tuple[tuple[Math, tuple[Math, ...]], ...]:
+    """Every displayed line of a document, which all formats must show alike."""
+    rows = [row for block in document.blocks if isinstance(block, Display) for row in block.rows]
+    return tuple(row for row in rows if row != (Row(()), ()))

@@ -1,0 +1,95 @@
+"""What every section of the notes draws on: the derivation, its notations, its sizes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from ..derivations import Derivation, Gradient
+from ..documents import Math
+from ..equations import Equation, Statement
+from ..expressions import Expr, Read
+from .entries import Frame
+from .formulas import expression, statement
+from .notation import Notation, Taps
+from .phrases import Phrases, phrases
+from .sample import batch_names, for_one
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A derivation as it is written about.
+
+    ``index_base`` is what numbered entries count from, ``full`` asks for every entry however
+    many there are.
+    """
+
+    derivation: Derivation
+    index_base: int = 0
+    full: bool = False
+
+    @property
+    def say(self) -> Phrases:
+        """The phrases."""
+        return phrases()
+
+    @property
+    def equation(self) -> Equation:
+        """The forward equation in symbols."""
+        return self.derivation.equation
+
+    @cached_property
+    def here(self) -> Equation | None:
+        """The forward equation at its sizes, None while they are unknown."""
+        return self.equation.at_sizes() if self.equation.sized else None
+
+    @cached_property
+    def frame(self) -> Frame | None:
+        """The sizes for written-out entries."""
+        return Frame.of(self.equation) if self.equation.sized else None
+
+    @cached_property
+    def batch(self) -> tuple[str, ...]:
+        """The batch indices that are not shown."""
+        return batch_names(self.equation)
+
+    @cached_property
+    def taps(self) -> Taps | None:
+        """The taps of the kernel or window."""
+        return Taps.of(self.here) if self.here is not None else None
+
+    @cached_property
+    def notation(self) -> Notation:
+        """How formulas in symbols are shown."""
+        return Notation.of(self.equation)
+
+    @cached_property
+    def fixed(self) -> Notation:
+        """How formulas with numbers for sizes are shown."""
+        return Notation.of(self.here) if self.here is not None else self.notation
+
+    @cached_property
+    def numbered(self) -> Notation:
+        """How single entries are shown."""
+        return replace(self.fixed, base=self.index_base, taps=self.taps)
+
+    def one(self, value: Statement) -> Statement:
+        """The statement for one sample."""
+        return for_one(value, self.batch)
+
+    def row(self, value: Statement, *, here: bool = False) -> tuple[Math, tuple[Math, ...]]:
+        """A line of a display: left side and the pieces of the right side."""
+        return statement(self.one(value), self.fixed if here else self.notation)
+
+    def number(self, value: Expr) -> Math:
+        """An expression whose subscripts are numbers."""
+        return expression(value, self.numbered)
+
+    def upstream(self) -> Math:
+        """The letter of the upstream gradient."""
+        return expression(Read(self.notation.upstream, ()), self.notation)
+
+    def at_sizes(self, gradient: Gradient) -> Gradient | None:
+        """The same gradient with numbers, None while they are unknown."""
+        found = [g for g in self.derivation.instance if g.of == gradient.of]
+        return found[0] if found else None

@@ -1,0 +1,99 @@
+"""The recorded steps of one gradient as sentences and displays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ..affine import Affine
+from ..derivations import Gradient, Step
+from ..documents import Block, Display, Inline, Math, Paragraph, Row, Symbol, Upright
+from ..equations import Statement
+from ..expressions import Condition, Expr, Read
+from .formulas import expression
+from .notation import COMMA, EQUALS, affine, condition, from_text, joined
+from .sample import condition_names
+from .sheet import Sheet
+
+
+def steps(gradient: Gradient, sheet: Sheet, *, here: bool) -> list[Block]:
+    """Every step: why it is allowed, and what is there after it."""
+    out: list[Block] = []
+    shown = [s for s in gradient.steps if sheet.one(s.before) != sheet.one(s.after)]
+    for step in shown:
+        out.append(Paragraph(sentence(step, gradient.of, sheet)))
+        out.append(Display((sheet.row(step.after, here=here),)))
+    return out
+
+
+def sentence(step: Step, tensor: str, sheet: Sheet) -> tuple[Inline, ...]:
+    """Why a step is allowed; a rule without a phrase is named."""
+    slots = _slots(step, tensor, sheet)
+    return sheet.say.first(tuple(f"steps.{key}" for key in _keys(step, slots)), slots)
+
+
+def _keys(step: Step, slots: dict[str, Inline]) -> Iterable[str]:
+    """The phrase of the rule, first the one for this very case."""
+    if step.rule == "selection":
+        yield f"selection_{slots['ties']}"
+    if step.rule == "solve" and not step.conditions:
+        yield "solve_always"
+    if step.rule == "drop_conditions" and not step.conditions:
+        yield "drop_conditions_some"
+    yield step.rule
+    yield "unknown"
+
+
+def _slots(step: Step, tensor: str, sheet: Sheet) -> dict[str, Inline]:
+    out: dict[str, Inline] = {
+        "rule": step.rule.replace("_", " "),
+        "tensor": Symbol(tensor),
+        "output": Symbol(sheet.equation.output.name),
+        "ties": sheet.equation.ties,
+        "function": "",
+    }
+    for name, value in step.slots:
+        out[name] = _slot(name, value, sheet)
+    pairs = [
+        (index, value)
+        for index, value in zip(_listed(step, "index"), _listed(step, "value"), strict=False)
+        if index not in sheet.batch
+    ]
+    if pairs:
+        out["index"] = joined([Symbol(index) for index, _ in pairs], COMMA)
+        out["value"] = joined([from_text(value) for _, value in pairs], COMMA)
+        solved = [Row((Symbol(i), EQUALS, from_text(v))) for i, v in pairs]
+        out["solution"] = joined(solved, COMMA)
+    out["conditions"] = _conditions(step.conditions, sheet)
+    return out
+
+
+def _listed(step: Step, slot: str) -> list[str]:
+    found = dict(step.slots).get(slot, "")
+    return str(found).split(", ") if found else []
+
+
+def _slot(name: str, value: str | Affine | Expr, sheet: Sheet) -> Inline:
+    if isinstance(value, Affine):
+        return affine(value)
+    if isinstance(value, Expr):
+        return _entry(value, sheet)
+    if name in ("tensor", "output"):
+        return Symbol(value)
+    return Upright(value) if name == "function" and value else value
+
+
+def _entry(value: Expr, sheet: Sheet) -> Math:
+    if isinstance(value, Read):  # ∂L/∂x[...] is about the entry x[...]
+        plain = sheet.one(Statement(value, value)).lhs
+        tensor = sheet.notation.gradients.get(plain.tensor, plain.tensor)
+        return expression(Read(tensor, plain.axes), sheet.notation)
+    return expression(value, sheet.notation)
+
+
+def _conditions(conditions: tuple[Condition, ...], sheet: Sheet) -> Math:
+    shown = [condition(c) for c in conditions if not _about(c, sheet.batch)]
+    return joined(shown, COMMA) if shown else Row(())
+
+
+def _about(value: Condition, names: tuple[str, ...]) -> bool:
+    return bool(set(condition_names(value)) & set(names))

@@ -1,0 +1,142 @@
+"""A document as LaTeX: amsmath, booktabs, listings and colours, nothing a small TeX lacks.
+
+Lines that would run over the margin are broken here, at the places the document allows, by an
+estimate of their width; TeX itself would only overflow. All words are escaped; the source is
+the same for the same document.
+"""
+
+from __future__ import annotations
+
+from ..documents import (
+    Block,
+    Display,
+    Document,
+    Heading,
+    Inline,
+    Items,
+    Listing,
+    Math,
+    Paragraph,
+    Row,
+    Table,
+)
+from .hues import HUES
+from .templates import template
+from .texmath import formula, width
+from .texwords import code, escape
+
+LINE = 430.0
+"""The width of a displayed line in points, a little less than the page's."""
+
+
+def tex(document: Document) -> str:
+    """The whole LaTeX source of a document."""
+    return template("notes.tex.j2").render(
+        title=escape(document.title),
+        hues=HUES,
+        blocks=[block(b) for b in document.blocks],
+    )
+
+
+def block(value: Block) -> str:
+    """One block."""
+    match value:
+        case Heading(level, text):
+            return f"\\{'sub' * (level - 1)}section*{{{_heading(text)}}}"
+        case Paragraph(text):
+            return inline(text)
+        case Display():
+            return _columns(value) if value.columns else _display(value)
+        case Items(items):
+            body = "\n".join(f"\\item {inline(item)}" for item in items)
+            return f"\\begin{{itemize}}\n{body}\n\\end{{itemize}}"
+        case Table():
+            return _table(value)
+        case Listing(text, language):
+            return code(text, language)
+    raise TypeError(f"no LaTeX for {type(value).__name__}")
+
+
+def inline(text: tuple[Inline, ...]) -> str:
+    """A sentence with its formulas."""
+    return "".join(escape(p) if isinstance(p, str) else f"${formula(p)}$" for p in text)
+
+
+def _heading(text: tuple[Inline, ...]) -> str:
+    """A heading; bookmarks get its words only, as hyperref asks."""
+    return "".join(
+        escape(p) if isinstance(p, str) else f"\\texorpdfstring{{${formula(p)}$}}{{}}" for p in text
+    )
+
+
+def _display(value: Display) -> str:
+    """Lines aligned at the relation, broken between pieces where they get too long."""
+    lines: list[str] = []
+    for left, pieces in value.rows:
+        lines += _broken(left, pieces)
+    body = " \\\\\n".join(lines)
+    return f"\\begin{{align*}}\n{body}\n\\end{{align*}}"
+
+
+def _broken(left: Math, pieces: tuple[Math, ...]) -> list[str]:
+    room = LINE - width(left)
+    lines: list[list[str]] = [[]]
+    used = 0.0
+    for piece in pieces:
+        size = width(piece)
+        if lines[-1] and used + size > room:
+            lines.append([])
+            used = 20.0
+        lines[-1].append(formula(piece))
+        used += size
+    first, *more = (" ".join(line) for line in lines)
+    return [f"{formula(left)} &{first}", *(f"&\\qquad {{}}{line}" for line in more)]
+
+
+def _columns(value: Display) -> str:
+    """Every piece in a column of its own; an empty one leaves its place free."""
+    count = max(len(pieces) for _, pieces in value.rows)
+    widest = [
+        max((width(pieces[k]) for _, pieces in value.rows if k < len(pieces)), default=0.0)
+        for k in range(count)
+    ]
+    if sum(widest) + max(width(left) for left, _ in value.rows) > LINE:
+        return _display(Display(tuple(_joined(value)), value.name))
+    lines = []
+    for left, pieces in value.rows:
+        cells = " && ".join(formula(piece) for piece in pieces)
+        lines.append(f"{formula(left)} &{cells}".rstrip(" &") if cells else f"{formula(left)} &")
+    body = " \\\\\n".join(lines)
+    return f"\\begin{{alignat*}}{{{count}}}\n{body}\n\\end{{alignat*}}"
+
+
+def _joined(value: Display) -> list[tuple[Math, tuple[Math, ...]]]:
+    """Lines that continue an entry put behind its first line, for breaking anew."""
+    rows: list[tuple[Math, tuple[Math, ...]]] = []
+    for left, pieces in value.rows:
+        kept = tuple(piece for piece in pieces if piece != Row(()))
+        if left == Row(()) and rows:
+            rows[-1] = (rows[-1][0], rows[-1][1] + kept)
+        else:
+            rows.append((left, kept))
+    return rows
+
+
+def _table(value: Table) -> str:
+    head = " & ".join(inline(cell) for cell in value.header)
+    rows = " \\\\\n".join(" & ".join(inline(cell) for cell in row) for row in value.rows)
+    columns = _column_kinds(value)
+    return (
+        "\\begin{center}\n"
+        f"\\begin{{tabular}}{{{columns}}}\n\\toprule\n{head} \\\\\n\\midrule\n"
+        f"{rows} \\\\\n\\bottomrule\n\\end{{tabular}}\n\\end{{center}}"
+    )
+
+
+def _column_kinds(value: Table) -> str:
+    """A column of long words is set as a paragraph, any other as wide as it is."""
+    kinds = []
+    for column in zip(*value.rows, strict=True):
+        longest = max(sum(len(p) for p in cell if isinstance(p, str)) for cell in column)
+        kinds.append("p{190pt}" if longest > 40 else "l")
+    return "".join(kinds)

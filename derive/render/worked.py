@@ -1,0 +1,167 @@
+"""Displays of single entries: every product in a column of its own kernel tap.
+
+Lines follow the outer summed indices, columns the innermost one, so that the window can be seen
+moving from entry to entry.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from math import prod
+
+from ..documents import Display, Fraction, Hued, Math, Numeral, Operator, Row, Upright
+from ..equations import Statement
+from ..expressions import Expr, Reduce, reads
+from .entries import Frame, Part, Product, at, entry, positions
+from .formulas import terms
+from .notation import COMMA, EQUALS, MINUS, PLUS
+from .sheet import Sheet
+
+COLUMNS = 5
+PRODUCTS, PRODUCTS_FULL = 400, 20_000
+LIMIT = 6
+"""Products shown of an entry that is only a sample."""
+
+Line = tuple[Math, tuple[Math, ...]]
+
+
+def weight(value: Statement, frame: Frame) -> int:
+    """How many products all entries have at most."""
+    each = sum(
+        prod(frame.extents[i] for i in term.over) if isinstance(term, Reduce) else 1
+        for _, term in terms(value.rhs)
+    )
+    return each * prod(frame.ranges(value.lhs).values())
+
+
+def all_fit(value: Statement, sheet: Sheet, frame: Frame) -> bool:
+    """Whether every entry is written out."""
+    count = prod(frame.ranges(value.lhs).values())
+    most = PRODUCTS_FULL if sheet.full else PRODUCTS
+    return (sheet.full or count <= 36) and weight(value, frame) <= most
+
+
+def samples(value: Statement, frame: Frame) -> tuple[tuple[int, ...], ...]:
+    """A corner, an edge and an inner position."""
+    sizes = tuple(frame.ranges(value.lhs).values())
+    inner = tuple(n // 2 for n in sizes)
+    corner = (0,) * len(sizes)
+    edge = (*corner[:-1], *inner[-1:])
+    return tuple(dict.fromkeys((corner, edge, inner)))
+
+
+def display(value: Statement, sheet: Sheet, frame: Frame) -> Display:
+    """Every entry, or three of them where there are too many."""
+    lines: list[Line] = []
+    if all_fit(value, sheet, frame):
+        for position in positions(value, frame):
+            lines += lines_of(value, position, sheet, frame)
+        return Display(tuple(lines), columns=True)
+    for position in samples(value, frame):
+        lines.append(short(value, position, sheet, frame))
+    return Display(tuple(lines))
+
+
+def short(
+    value: Statement, position: tuple[int, ...], sheet: Sheet, frame: Frame, limit: int = LIMIT
+) -> Line:
+    """One entry as one line, dots in the place of products beyond the limit."""
+    pieces: list[Math] = []
+    for part in entry(value, position, frame, limit):
+        pieces += [m for _, m in _pieces(part, sheet, frame, first=not pieces)]
+    left = sheet.number(at(value.lhs, position))
+    return left, tuple(pieces) or (Row((EQUALS, Numeral("0"))),)
+
+
+def lines_of(
+    value: Statement, position: tuple[int, ...], sheet: Sheet, frame: Frame
+) -> Iterable[Line]:
+    """One entry in lines and columns."""
+    lines: list[tuple[object, dict[int, Math]]] = []
+    for part in entry(value, position, frame):
+        for place, piece in _pieces(part, sheet, frame, first=not lines):
+            row, column = _cell(place, frame, part.over)
+            if row is None and lines:  # a lone term goes behind the last line
+                cells = lines[-1][1]
+                cells[max(cells) + 1] = piece
+            elif lines and lines[-1][0] == row and column not in lines[-1][1]:
+                lines[-1][1][column] = piece
+            else:
+                lines.append((row, {column: piece}))
+    left = sheet.number(at(value.lhs, position))
+    if not lines:
+        return [(left, (Row((EQUALS, Numeral("0"))),))]
+    return [
+        (left if n == 0 else Row(()), _spread(cells, relation=n == 0))
+        for n, (_, cells) in enumerate(lines)
+    ]
+
+
+def _cell(
+    place: tuple[int, ...], frame: Frame, over: tuple[str, ...]
+) -> tuple[tuple[int, ...] | None, int]:
+    """Line and column of a product: innermost index across, COLUMNS at most."""
+    if not place:
+        return None, 0
+    last = place[-1]
+    return (*place[:-1], last // COLUMNS), last % COLUMNS
+
+
+def _spread(cells: dict[int, Math], *, relation: bool) -> tuple[Math, ...]:
+    row = [cells.get(k, Row(())) for k in range(max(cells) + 1)]
+    if not relation:
+        return tuple(row)
+    return (_beside(EQUALS, row[0]), *row[1:]) if 0 not in cells else tuple(row)
+
+
+def _beside(sign: Math, body: Math) -> Math:
+    return Row((sign, *body.items)) if isinstance(body, Row) else Row((sign, body))
+
+
+def _pieces(
+    part: Part, sheet: Sheet, frame: Frame, *, first: bool
+) -> list[tuple[tuple[int, ...], Math]]:
+    """The products of one part with their signs and what stands around them."""
+    before: list[Math] = [MINUS] if part.sign < 0 else [] if first else [PLUS]
+    shut: tuple[Math, ...] = ()
+    between = MINUS if part.sign < 0 else PLUS
+    if part.op in ("max", "min"):
+        before, shut, between = [*before, Upright(part.op), Operator("(")], (Operator(")"),), COMMA
+    elif part.op == "mean":
+        count = prod(frame.extents[i] for i in part.over)
+        share = Fraction(Numeral("1"), Numeral(str(count)))
+        before, shut, between = [*before, share, Operator("(")], (Operator(")"),), PLUS
+    out: list[tuple[tuple[int, ...], Math]] = []
+    last = len(part.products) - 1
+    for number, found in enumerate(part.products):
+        body = _hued(found, part, sheet)
+        items: list[Math] = [*before] if number == 0 else [between]
+        if part.more and number == last:
+            items += [Operator("⋯"), between]
+        if first and number == 0:
+            items = _relation(items, found, frame, part)
+        items += [body, *(shut if number == last else ())]
+        out.append((found.place, Row(tuple(items))))
+    return out
+
+
+def _relation(items: list[Math], found: Product, frame: Frame, part: Part) -> list[Math]:
+    """``=`` in front of the first product, unless its column is not the first one."""
+    _, column = _cell(found.place, frame, part.over)
+    return [EQUALS, *items] if column == 0 or part.more or part.op in ("max", "min") else items
+
+
+def _hued(found: Product, part: Part, sheet: Sheet) -> Math:
+    """The product; where no kernel shows the tap's hue, the product itself does."""
+    body = sheet.number(found.body)
+    taps = sheet.taps
+    if taps is None or (taps.tensor and _holds(found.body, taps.tensor)):
+        return body
+    where = dict(zip(part.over, found.place, strict=True))
+    if taps.tensor or not all(name in where for name in taps.names):
+        return body
+    return Hued(taps.number(tuple(where[name] for name in taps.names)), body)
+
+
+def _holds(expr: Expr, tensor: str) -> bool:
+    return bool(reads(expr, tensor))
