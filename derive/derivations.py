@@ -111,11 +111,14 @@ class Derivation:
 
     ``gradients`` are in symbols, in the order of the equation's tensors; ``instance`` is the
     same chain of rules run with the numbers put in (empty while sizes are unknown).
+    ``resolved`` is the forward equation itself, at its sizes, with its own deltas solved; None
+    if it has none.
     """
 
     layer: Layer
     gradients: tuple[Gradient, ...]
     instance: tuple[Gradient, ...] = ()
+    resolved: Gradient | None = None
 
     @property
     def equation(self) -> Equation:

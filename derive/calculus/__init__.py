@@ -17,7 +17,7 @@ from dataclasses import replace
 from ..derivations import Derivation, Gradient
 from ..equations import Equation, Layer
 from ..errors import NotDerivable, UsageError
-from .gradient import differentiate
+from .gradient import differentiate, resolve
 from .recognise import recognise
 
 __all__ = ["derive", "differentiate"]
@@ -36,11 +36,12 @@ def derive(layer: Layer, wrt: tuple[str, ...] | None = None) -> Derivation:
         )
     equation = layer.equation
     wanted = _wanted(equation, wrt)
-    instance: tuple[Gradient, ...] = ()
-    if equation.sized:
-        fixed = equation.at_sizes()
-        instance = tuple(_named(fixed, tensor) for tensor in wanted)
-    return Derivation(layer, tuple(_named(equation, tensor) for tensor in wanted), instance)
+    symbolic = tuple(_named(equation, tensor) for tensor in wanted)
+    if not equation.sized:
+        return Derivation(layer, symbolic)
+    fixed = equation.at_sizes()
+    instance = tuple(_named(fixed, tensor) for tensor in wanted)
+    return Derivation(layer, symbolic, instance, resolve(fixed))
 
 
 def _named(equation: Equation, tensor: str) -> Gradient:

@@ -60,9 +60,7 @@ class Term:
         if not clash:
             return self
         used = {*names, *self.over, *(n for f in self.factors for n in all_names(f))}
-        values: dict[str, Affine] = {}
-        for index in clash:
-            values[index] = Affine.of(fresh(used, (str(v) for v in values.values())))
+        values = {index: Affine.of(starred(index, used)) for index in clash}
         moved = self.substitute(values)
         return replace(moved, over=tuple(str(values.get(i, i)) for i in self.over))
 
@@ -166,7 +164,7 @@ def holds_delta(expr: Expr) -> bool:
 
 
 LETTERS = ("abe", "qrz", "hkm")
-"""Letters for new indices, by three, so that neighbours stay together."""
+"""Letters for the entry of a gradient, by three, so that neighbours stay together."""
 
 
 def fresh(used: Iterable[str], mine: Iterable[str] = ()) -> str:
@@ -177,6 +175,14 @@ def fresh(used: Iterable[str], mine: Iterable[str] = ()) -> str:
             return free[0]
     numbered = (f"a{k}" for k in range(len(taken | own) + 1))
     return next(name for name in numbered if name not in taken | own)
+
+
+def starred(name: str, used: Iterable[str]) -> str:
+    """Another index with the range of ``name``: ``u*``, or with more stars."""
+    taken = set(used)
+    while name in taken:
+        name += "*"
+    return name
 
 
 def all_names(expr: Expr) -> set[str]:
@@ -194,10 +200,7 @@ def avoiding(expr: Expr, names: Iterable[str]) -> Expr:
     if not clash:
         return expr
     used = all_names(expr) | set(names)
-    renamed: dict[str, str] = {}
-    for name in clash:
-        renamed[name] = fresh(used, renamed.values())
-    return _rename_bound(expr, renamed)
+    return _rename_bound(expr, {name: starred(name, used) for name in clash})
 
 
 def _rename_bound(expr: Expr, names: dict[str, str]) -> Expr:

@@ -47,15 +47,16 @@ def lower(derivation: Derivation, form: str = "fastest") -> Program:
         raise NotDerivable("a kernel needs sizes; give them with --shape")
     equation = derivation.equation.at_sizes()
     gradients = [(gradient, *chosen(gradient, equation, form)) for gradient in derivation.instance]
+    resolved = derivation.resolved
+    first = chosen(resolved, equation, form) if resolved else ("", (equation.forward,))
     strategies = (("forward", "taps"), *((f"d{g.of}", f"taps, {f}") for g, f, _ in gradients))
     backward = _backward(equation, [(g, statements) for g, _, statements in gradients])
-    return Program((_forward(equation), backward), strategies)
+    return Program((_forward(equation, first[1]), backward), strategies)
 
 
-def _forward(equation: Equation) -> Function:
+def _forward(equation: Equation, statements: tuple[Statement, ...]) -> Function:
     scope = Scope(equation)
-    work = [(equation.output, (equation.forward,))]
-    _compute(scope, work)
+    _compute(scope, [(equation.output, statements)])
     output = equation.output
     result = _returned(output, equation.forward.lhs.axes, equation)
     return _function("forward", equation, (), scope, result)

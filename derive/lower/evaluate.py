@@ -60,7 +60,7 @@ def _call(fn: str, args: tuple[Array, ...]) -> Array:
     zero = Literal("0")
     match fn:
         case "pi":
-            return Name("np.pi")
+            return Literal("np.pi")
         case "relu":
             return Invoke("np.maximum", (args[0], zero))
         case "softplus":

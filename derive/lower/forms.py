@@ -29,7 +29,10 @@ def work(statements: tuple[Statement, ...], equation: Equation) -> int:
     """Products per sample, counted over the ranges of all indices."""
     total = 0
     for statement in statements:
-        owner = equation.tensor(statement.lhs.tensor.removeprefix("d"))
+        name = statement.lhs.tensor
+        owner = next(
+            t for t in (*equation.tensors, equation.output) if name in (t.name, t.gradient)
+        )
         sizes = {i: e.number or 1 for i, e in equation.extents}
         offset = len(statement.lhs.axes) - len(owner.shape)
         for k, axis in enumerate(statement.lhs.axes):

@@ -51,6 +51,12 @@ class Scope:
         own = set(self.equation.indices)
         self.known = {e: v for e, v in self.known.items() if set(v.labels) <= own}
 
+    def alias(self, name: str, like: str) -> None:
+        """Another index with the range of one that is there."""
+        self.extents[name] = self.extents[like.rstrip("*")]
+        extent = self.extents[name].number
+        self.sizes.add(name, BATCH if extent is None else extent)
+
     # -- lines ----------------------------------------------------------------------------
     def emit(self, *actions: Action) -> None:
         """Add lines at the current depth."""

@@ -29,8 +29,10 @@ from ..expressions import (
     Reduce,
     Winner,
     Within,
+    bound_by,
     children,
     free_names,
+    rename,
     substitute,
     walk,
 )
@@ -48,7 +50,7 @@ from ..programs import (
     Unary,
 )
 from .evaluate import apply, as_number, condition_value, constant, index_value
-from .scope import LOSER, Scope, number
+from .scope import LOSER, Scope
 from .sources import Source, parts
 from .terms import Product, pieces_of, product_of
 from .values import BATCH, FULL, Value, aligned, contracted, elementwise, named, product, summed
@@ -112,7 +114,7 @@ def _sums(statement: Statement, scope: Scope) -> Iterator[Sum]:
         while isinstance(body, Reduce) and body.op in ("sum", "mean"):
             over, where = over + body.over, where + body.where
             for index in body.over if body.op == "mean" else ():
-                share /= number(scope.extents[index])
+                share /= scope.sizes.number(index)
             body = body.body
         found = product_of(body)
         yield Sum(statement.lhs, over, where, replace(found, coefficient=share * found.coefficient))
@@ -124,6 +126,7 @@ def _accumulate(scope: Scope, target: Source, sums: list[Sum]) -> None:
     for term in sums:
         _hoist(scope, term, _loops(scope, term))
     if len(sums) == 1 and target.plain and not _loops(scope, sums[0]):
+        _start_winners(scope, sums[0], ())
         value = as_number(_value(scope, sums[0]))
         labels = tuple(part.bare for part in parts(sums[0].lhs))
         if value.labels == labels:
@@ -176,12 +179,11 @@ def _add(scope: Scope, target: Source, term: Sum, op: str) -> None:
 
 def _named_product(scope: Scope, value: Value) -> Value:
     """Give a stacked matrix product a line of its own before it is reshaped and added."""
-    array = value.array
-    if isinstance(array, Method) and array.name in ("reshape", "sum"):
-        if isinstance(array.base, Invoke) and array.base.fn == "np.matmul":
+    match value.array:
+        case Method(Invoke("np.matmul") as stacked, "reshape" | "sum"):
             name = scope.name("tap")
-            scope.assign(name, array.base)
-            return replace(value, array=replace(array, base=Name(name)))
+            scope.assign(name, stacked)
+            return replace(value, array=replace(value.array, base=Name(name)))
     return value
 
 
@@ -402,10 +404,13 @@ def _hoist(scope: Scope, term: Sum, loops: tuple[str, ...]) -> None:
 
 def _reduced(scope: Scope, expr: Reduce) -> Value:
     """A sum or extremum inside an expression, as a variable of its own."""
+    expr = _plain(scope, expr)
+    if expr in scope.known:
+        return scope.known[expr]
     labels = tuple(
         label for label in scope.order if label in free_names(expr) and label not in scope.loops
     )
-    name = scope.name(f"{expr.op}_{''.join(i.strip('*') for i in expr.over)}")
+    name = scope.name(f"{expr.op}_{''.join(expr.over)}")
     lhs = Read(name, tuple((Affine.of(label),) for label in labels))
     if expr.op in LOSER:
         _extremum(scope, name, labels, expr)
@@ -416,6 +421,24 @@ def _reduced(scope: Scope, expr: Reduce) -> Value:
     value = named(name, labels)
     scope.known[expr] = value
     return value
+
+
+def _plain(scope: Scope, expr: Reduce) -> Reduce:
+    """``u*`` becomes ``u`` where no other u is in sight, so that equal sums look equal."""
+    used = {*scope.loops, *(n for e in walk(expr) for n in (*free_names(e), *bound_by(e)))}
+    names: dict[str, str] = {}
+    for index in expr.over:
+        plain = index.rstrip("*")
+        while plain in used - {index} or plain in names.values():
+            plain += plain[0]
+        if plain != index:
+            names[index] = plain
+            scope.alias(plain, index)
+    if not names:
+        return expr
+    renamed = rename(expr, names)
+    assert isinstance(renamed, Reduce)  # renaming keeps the node type
+    return renamed
 
 
 # -- maxima -------------------------------------------------------------------------------

@@ -29,17 +29,21 @@ class Value:
 
 
 class Sizes:
-    """How far each index runs, as a number, or ``N`` for the batch."""
+    """How far each index runs, as a number, or ``N`` for the batch; ``u*`` runs like ``u``."""
 
     def __init__(self, extents: dict[str, Size]) -> None:
         self._extents = extents
 
     def __getitem__(self, label: str) -> Size:
-        return self._extents[label]
+        return self._extents[label.rstrip("*")]
+
+    def add(self, label: str, extent: Size) -> None:
+        """Let another index run so far."""
+        self._extents[label] = extent
 
     def number(self, label: str) -> int:
         """The extent for choosing what to loop over; the batch counts as endless."""
-        extent = self._extents[label]
+        extent = self[label]
         return extent if isinstance(extent, int) else 1 << 62
 
     def flat(self, labels: Sequence[str]) -> Size:
@@ -47,7 +51,7 @@ class Sizes:
         number = 1
         names = []
         for label in labels:
-            extent = self._extents[label]
+            extent = self[label]
             if isinstance(extent, int):
                 number *= extent
             else:
@@ -58,7 +62,7 @@ class Sizes:
 
     def shape(self, labels: Sequence[str]) -> Tuple:
         """The shape of an array with these labels."""
-        return Tuple(tuple(Literal(str(self._extents[label])) for label in labels))
+        return Tuple(tuple(Literal(str(self[label])) for label in labels))
 
 
 def transposed(value: Value, labels: Sequence[str]) -> Value:
