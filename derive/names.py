@@ -58,3 +58,9 @@ def why_not(name: str) -> str:
     if hasattr(builtins, name):
         return "is a builtin of Python"
     return ""
+
+
+def gradient_why_not(name: str) -> str:
+    """Why ``d`` + name cannot be the name of a gradient (``def``, ``dict``); empty if it can."""
+    gradient = "d" + name
+    return why_not(gradient) if _SHAPE.fullmatch(gradient) else ""

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from ..affine import Affine
 from ..errors import EquationError, UsageError
-from ..expressions import Expr, Index, Read, Reduce, rebuild, walk
+from ..expressions import Bracket, Expr, Index, Read, Reduce, free_names, rebuild, walk
 from .drafts import Draft
 from .source import Source
 
@@ -119,7 +119,7 @@ def _check_written(source: Source, draft: Draft, batch: Batch) -> None:
             what = f"{read.tensor} is a parameter and is read at the batch index {n}"
             remedy = f"parameters carry no batch; declare it as data: --data ...,{read.tensor}"
             raise source.error(node, what, remedy)
-    if any(isinstance(e, Index) and n in e.value.names for e in walk(draft.rhs)):
+    if any(n in free_names(e) for e in walk(draft.rhs) if isinstance(e, Index | Bracket)):
         raise _not_first(source, draft.node.value, n)
     target = draft.node.targets[0]
     if n in draft.lhs.names and not _starts_with(draft.lhs, n):

@@ -7,11 +7,10 @@ gets one name: an index in capitals (``I`` for ``i``), else the tensor in capita
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ..affine import Affine
-from ..expressions import Read
 from .batch import Batch
 from .drafts import Draft
 
@@ -70,7 +69,8 @@ def settle_extents(drafts: Sequence[Draft], batch: Batch, taken: frozenset[str])
             if batch.name in draft.indices:
                 root = extents.find(("index", number, batch.name))
                 extents.named[root] = Affine.of(BATCH_EXTENT)
-    _name_all(extents, drafts)
+    offsets = dict.fromkeys(batch.carriers, 1) if batch.written else {}
+    _name_all(extents, drafts, offsets)
     return extents
 
 
@@ -82,16 +82,18 @@ def _sites(drafts: Sequence[Draft]) -> Iterator[tuple[Slot, int, tuple[Affine, .
                 yield ("axis", read.tensor, axis), number, subscript
 
 
-def _name_all(extents: Extents, drafts: Sequence[Draft]) -> None:
+def _name_all(extents: Extents, drafts: Sequence[Draft], offsets: Mapping[str, int]) -> None:
+    """Name every class; a tensor's axes count from ``offsets``, after a written batch."""
     classes: dict[Slot, list[Slot]] = {}
     order: list[Slot] = [("index", k, i) for k, d in enumerate(drafts) for i in d.indices]
     order += [slot for slot in extents.parent if slot[0] == "axis"]
     for slot in order:
         classes.setdefault(extents.find(slot), []).append(slot)
-    ranks = {r.tensor: r for d in drafts for r in (d.lhs, *(r for r, _ in d.places))}
+    reads = [read for d in drafts for read in (d.lhs, *(read for read, _ in d.places))]
+    ranks = {read.tensor: len(read.axes) for read in reads}
     for root, slots in classes.items():
         if root not in extents.named and not _is_composed(extents, root):
-            name = next(n for n in _candidates(slots, ranks) if n not in extents.taken)
+            name = next(n for n in _candidates(slots, ranks, offsets) if n not in extents.taken)
             extents.taken.add(name)
             extents.named[root] = Affine.of(name)
     for root in classes:
@@ -122,13 +124,16 @@ def _product(extents: Extents, root: Slot) -> Affine:
     return total
 
 
-def _candidates(slots: list[Slot], ranks: dict[str, Read]) -> Iterator[str]:
+def _candidates(
+    slots: list[Slot], ranks: Mapping[str, int], offsets: Mapping[str, int]
+) -> Iterator[str]:
     indices = [str(name) for kind, _, name in slots if kind == "index"]
     axes = [(str(tensor), int(axis)) for kind, tensor, axis in slots if kind == "axis"]
     yield from (index.upper() for index in indices)
     for tensor, axis in axes:
-        alone = len(ranks[tensor].axes) == 1
-        yield tensor.upper() if alone else f"{tensor.upper()}_{axis + 1}"
+        offset = offsets.get(tensor, 0)
+        alone = ranks[tensor] - offset == 1
+        yield tensor.upper() if alone else f"{tensor.upper()}_{axis - offset + 1}"
     base = indices[0] if indices else f"{axes[0][0]}_{axes[0][1] + 1}"
     yield f"N_{base}"
     number = 2

@@ -15,6 +15,8 @@ from ..errors import UsageError
 from ..expressions import Expr, Read, Reduce, children
 from .drafts import Draft
 
+_SELECTING = ("max", "min")
+
 
 def outside_rules(drafts: Sequence[Draft], wanted: Mapping[str, str]) -> list[dict[str, str]]:
     """What a read outside gives, for every equation and tensor."""
@@ -30,8 +32,10 @@ def outside_rules(drafts: Sequence[Draft], wanted: Mapping[str, str]) -> list[di
     for draft in drafts:
         under = _reducers_around(draft)
         rules.append({t: wanted.get(t) or _outside(under[t]) for t in draft.tensors})
-        for name, rule in rules[-1].items():
-            if rule == SKIP_OUTSIDE and not {op for op, _ in under[name]} <= {"max", "min"}:
+        for name in draft.tensors:
+            if any(shifted and op not in _SELECTING for op, shifted in under[name]) and (
+                rules[-1][name] == SKIP_OUTSIDE
+            ):
                 raise UsageError(f"outside: {name} (='skip') is read outside of max and min too")
     return rules
 
@@ -53,7 +57,7 @@ def _reducers_around(draft: Draft) -> dict[str, list[tuple[str, bool]]]:
 
 def _outside(around: list[tuple[str, bool]]) -> str:
     deciding = [op for op, shifted in around if shifted] or [op for op, _ in around]
-    selecting = [op in ("max", "min") for op in deciding]
+    selecting = [op in _SELECTING for op in deciding]
     if selecting and all(selecting):
         return SKIP_OUTSIDE
     return NO_OUTSIDE if any(selecting) and any(s for _, s in around) else ZERO_OUTSIDE

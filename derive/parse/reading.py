@@ -7,12 +7,14 @@ from collections.abc import Sequence
 
 from ..errors import EquationError
 from ..expressions import Read
-from ..names import why_not
+from ..names import gradient_why_not, why_not
 from .drafts import Draft
 from .roles import Roles, roles_of
 from .scalars import Reader
 from .source import EXAMPLE, Source
 from .subscripts import Indexing
+
+_OTHER_NAME = "choose another name"
 
 
 def read_drafts(source: Source, nodes: list[ast.Assign]) -> list[Draft]:
@@ -25,6 +27,7 @@ def read_drafts(source: Source, nodes: list[ast.Assign]) -> list[Draft]:
     ]
     _check_order(source, drafts)
     _check_ranks(source, drafts)
+    _check_gradients(source, drafts)
     if not any(draft.places for draft in drafts):
         raise source.error(
             nodes[-1].value, "no tensor is read here, so there is no gradient", EXAMPLE
@@ -43,10 +46,9 @@ class _NameCheck:
         """Raise unless the name may have this role."""
         name = node.id
         if why := why_not(name):
-            raise self.source.error(node, f"{name} {why}", "choose another name")
-        if name.startswith("d") and name[1:] in self.tensors:
-            what = f"{name} is the name of the gradient of {name[1:]}"
-            raise self.source.error(node, what, "choose another name")
+            raise self.source.error(node, f"{name} {why}", _OTHER_NAME)
+        if role == "tensor" and (why := gradient_why_not(name)):
+            raise self.source.error(node, f"the gradient of {name}, d{name}, {why}", _OTHER_NAME)
         if role == "tensor" and name in self.roles.indices:
             what = f"{name} is an index and cannot be a tensor too"
             raise self.source.error(node, what, "choose another letter for the index")
@@ -121,7 +123,17 @@ def _check_ranks(source: Source, drafts: Sequence[Draft]) -> None:
         ranks[draft.output] = len(draft.lhs.axes)
 
 
+def _check_gradients(source: Source, drafts: Sequence[Draft]) -> None:
+    """``dx`` is the gradient of ``x``, so it names nothing else."""
+    tensors = {t for draft in drafts for t in (*draft.tensors, draft.output)}
+    for draft in drafts:
+        for node in ast.walk(draft.node):
+            if isinstance(node, ast.Name) and node.id[0] == "d" and node.id[1:] in tensors:
+                what = f"{node.id} is the name of the gradient of {node.id[1:]}"
+                raise source.error(node, what, _OTHER_NAME)
+
+
 def _rank_differs(source: Source, node: ast.expr, read: Read, rank: int) -> EquationError:
     many = f"{len(read.axes)} ind" + ("ex" if len(read.axes) == 1 else "ices")
-    what = f"{read.tensor} is read with {many} here and has {rank}"
+    what = f"{read.tensor} is read with {many} here and with {rank} before"
     return source.error(node, what, "a tensor has the same number of axes everywhere")

@@ -40,24 +40,23 @@ def no_such_function(
     elif name == "pi":
         remedy = "write pi without parentheses"
     elif name in tensors:
-        remedy = f"read a tensor with brackets: {name}[{args}]; a product needs its *"
+        remedy = f"a tensor is read with brackets, {name}[{args}]; a product needs its *"
     else:
         remedy = _did_you_mean(name, [*CALLABLE, "delta", "inside", *REDUCERS])
     what = f"{name} is not called like this" if name in WORDS else f"no function {name}"
     return source.error(func, what, remedy)
 
 
-def no_such_reducer(source: Source, tensors: frozenset[str], node: ast.expr) -> EquationError:
+def no_such_reducer(source: Source, node: ast.expr) -> EquationError:
     """A name with brackets and arguments that is no reducer."""
     name = source.segment(node)
     if name in CALLABLE:
         what = f"{name} is a function, its argument stands in parentheses"
         return source.error(node, what, f"write {name}(...)")
-    if name in tensors and not get_close_matches(name.lower(), REDUCERS):
-        what = f"no reducer {name}"
-        remedy = f"a product needs its *; the reducers are {', '.join(REDUCERS)}"
-        return source.error(node, what, remedy)
-    return source.error(node, f"no reducer {name}", _did_you_mean(name, list(REDUCERS)))
+    close = get_close_matches(name.lower(), REDUCERS, n=1)
+    remedy = f"the reducers are {', '.join(REDUCERS)}; a product needs its *"
+    remedy = f"did you mean {close[0]}[...](...)?" if close else remedy
+    return source.error(node, f"no reducer {name}", remedy)
 
 
 def unknown(source: Source, node: ast.expr) -> EquationError:
@@ -79,4 +78,4 @@ def _counted(number: int, noun: str) -> str:
 
 def _did_you_mean(name: str, known: list[str]) -> str:
     close = get_close_matches(name.lower(), known, n=1)
-    return f"did you mean {close[0]}?" if close else f"there are {', '.join(known)}"
+    return f"did you mean {close[0]}?" if close else f"the functions are {', '.join(known)}"

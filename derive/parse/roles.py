@@ -62,13 +62,13 @@ def is_reducer(node: ast.AST) -> bool:
 
 
 def lone_names(node: ast.expr, known: frozenset[str]) -> list[ast.Name]:
-    """Names outside ``known`` that are a whole subscript of some read."""
+    """Names outside ``known`` that are a whole subscript of some read, as they come."""
     found: list[ast.Name] = []
     for read in _reads(node):
         slices = read.slice.elts if isinstance(read.slice, ast.Tuple) else [read.slice]
         parts = [p for s in slices for p in (s.elts if isinstance(s, ast.Tuple) else [s])]
         found += [p for p in parts if isinstance(p, ast.Name) and p.id not in known]
-    return found
+    return sorted(found, key=lambda name: (name.lineno, name.col_offset))
 
 
 def sum_over(source: Source, value: ast.expr, names: list[ast.Name]) -> str:

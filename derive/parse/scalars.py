@@ -106,7 +106,7 @@ class Reader:
             remedy = "write all subscripts in one pair of brackets: x[c,i]"
             raise self.source.error(node.value, what, remedy)
         if node.value.id in WORDS:
-            raise no_such_reducer(self.source, self.indexing.roles.tensors, node.value)
+            raise no_such_reducer(self.source, node.value)
         axes = self.indexing.subscripts(node, scope)
         return self._note(node, Read(node.value.id, axes))
 
@@ -126,7 +126,7 @@ class Reader:
         if fn == "pow":
             return self._power(node, left, right)
         if fn == "div" and _constant(right) == 0:
-            raise self.source.error(node.right, "division by zero")
+            raise self.source.error(node.right, "division by zero", "a denominator is not 0")
         return Call(fn, (left, right))
 
     def _power(self, node: ast.BinOp, base: Expr, exponent: Expr) -> Expr:
@@ -138,14 +138,14 @@ class Reader:
             what = f"the exponents multiply to {abs(value) * _tower(base)}"
             raise self.source.error(node, what, f"exponents go up to {MAX_EXPONENT}")
         if value < 0 and _constant(base) == 0:
-            raise self.source.error(node, "division by zero")
+            raise self.source.error(node, "division by zero", "a denominator is not 0")
         return Call("pow", (base, Number(value)))
 
     # -- calls ----------------------------------------------------------------------------
     def _call(self, node: ast.Call, scope: Scope) -> Expr:
         for odd in (*node.keywords, *(a for a in node.args if isinstance(a, ast.Starred))):
             where = odd.value if isinstance(odd, ast.keyword) else odd
-            raise self.source.error(where, "arguments are plain expressions")
+            raise self.source.error(where, "arguments are plain expressions", "write exp(x[i])")
         if isinstance(node.func, ast.Subscript):
             return self._reduce(node, node.func, scope)
         if not isinstance(node.func, ast.Name):
@@ -222,7 +222,7 @@ class Reader:
 
     def _reduce(self, node: ast.Call, func: ast.Subscript, scope: Scope) -> Expr:
         if not is_reducer(func):
-            raise no_such_reducer(self.source, self.indexing.roles.tensors, func.value)
+            raise no_such_reducer(self.source, func.value)
         op = self.source.segment(func.value)
         over = self._over(func, scope)
         if len(node.args) != 1:
@@ -247,7 +247,7 @@ class Reader:
                 raise self.source.error(item, f"{op} runs over indices only", f"write {op}[u](...)")
             self.indexing.check(item, "index")
             if item.id in over:
-                raise self.source.error(item, f"{op} names index {item.id} twice")
+                raise self.source.error(item, f"{op} names index {item.id} twice", "name it once")
             if item.id in scope:
                 raise self._bound_twice(item)
             over.append(item.id)
@@ -269,13 +269,18 @@ def axis_extent(tensor: str, axis: int) -> str:
 
 
 def _constant(expr: Expr) -> Fraction | None:
-    """The exact value of an expression of numbers and + - * / only."""
+    """The exact value of an expression of numbers and + - * / ** only."""
     match expr:
         case Number(value):
             return value
         case Call("neg", (inner,)):
             positive = _constant(inner)
             return None if positive is None else -positive
+        case Call("pow", (first, Number(exponent))) if exponent.denominator == 1:
+            base = _constant(first)
+            if base is None or (base == 0 and exponent < 0):
+                return None
+            return Fraction(base**exponent.numerator)
         case Call("add" | "sub" | "mul" | "div" as fn, (first, second)):
             left, right = _constant(first), _constant(second)
             if left is None or right is None or (fn == "div" and right == 0):

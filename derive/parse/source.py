@@ -42,6 +42,17 @@ _MEANT = {
     "{": "subscripts stand in [ ], arguments in ( )",
     "}": "subscripts stand in [ ], arguments in ( )",
 }
+_DECIMAL = "numbers are decimal, and a product needs its *"
+_INSTEAD = {
+    "if": "write where(condition, value, value otherwise)",
+    "else": "write where(condition, value, value otherwise)",
+    "and": "write where(a < b, where(b < c, 1, 0), 0)",
+    "or": "write where(a < b, 1, where(b < c, 1, 0))",
+    "not": "write where(condition, 0, 1)",
+    "True": "write 1",
+    "False": "write 0",
+    "lambda": "write lam",
+}
 _PAIRS = {")": "(", "]": "["}
 
 
@@ -82,7 +93,8 @@ def read_source(text: str) -> tuple[Source, list[ast.Assign]]:
             f"the text has {len(text)} characters, at most {MAX_CHARACTERS} are read",
             remedy="write a network as several layers (--network)",
         )
-    source = Source(tuple(line.partition("#")[0].strip() for line in re.split(r"\r\n?|\n", text)))
+    lines = re.split(r"\r\n?|\n", text.replace("\t", " "))
+    source = Source(tuple(line.partition("#")[0].strip(" ") for line in lines))
     _check_characters(source)
     _check_numbers(source)
     _check_words(source)
@@ -108,7 +120,7 @@ def _check_numbers(source: Source) -> None:
             tail = re.match(r"\w*", line[end:]).end()  # type: ignore[union-attr]
             if tail:
                 what = f"{line[start : end + tail]} is no number"
-                raise source.at(number, start, end - start + tail, what, "a product needs its *")
+                raise source.at(number, start, end - start + tail, what, _DECIMAL)
             if len(found[0]) > MAX_EXPONENT or abs(int(found[1] or 0)) > MAX_EXPONENT:
                 what = f"{found[0]} has too many digits"
                 remedy = f"numbers have at most {MAX_EXPONENT} digits"
@@ -128,7 +140,7 @@ def _check_words(source: Source) -> None:
                     found.start(),
                     len(found[0]),
                     f"{found[0]} is a word of Python and can name nothing",
-                    f"choose another name, {found[0][:3].lower()}_ say",
+                    _INSTEAD.get(found[0], "choose another name"),
                 )
 
 
@@ -144,9 +156,14 @@ def _check_brackets(source: Source) -> None:
                 if not opened or opened[-1][2] != _PAIRS[character]:
                     raise _unmatched(source, number, column, opened)
                 opened.pop()
+                if character == "]" and line[:column].rstrip().endswith("["):
+                    what = "there is nothing in the brackets"
+                    raise source.at(number, column, 1, what, "a tensor without axes has none")
     if opened:
         number, column, character = opened[-1]
-        raise source.at(number, column, 1, f"this {character} is never closed")
+        closing = next(c for c, o in _PAIRS.items() if o == character)
+        what = f"this {character} is never closed"
+        raise source.at(number, column, 1, what, f"write its {closing} where it ends")
 
 
 def _unmatched(
@@ -154,11 +171,12 @@ def _unmatched(
 ) -> EquationError:
     character = source.lines[line][column]
     if not opened:
-        return source.at(line, column, 1, f"this {character} closes nothing")
+        return source.at(line, column, 1, f"this {character} closes nothing", "leave it out")
     before, at, opening = opened[-1]
     where = f"column {at + 1}" + (f" of line {before + 1}" if before != line else "")
     what = f"this {character} cannot close the {opening} in {where}"
-    return source.at(line, column, 1, what)
+    closing = next(c for c, o in _PAIRS.items() if o == opening)
+    return source.at(line, column, 1, what, f"write {closing} first")
 
 
 def _too_deep(source: Source, line: int, column: int) -> EquationError:

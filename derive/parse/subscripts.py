@@ -58,7 +58,7 @@ class Indexing:
                 )
         if len(node.elts) < 2:
             raise self.source.error(
-                node, "a composed axis has at least two indices, as in x[(g,c)]"
+                node, "a composed axis has at least two indices, as in x[(g,c)]", _INTEGERS
             )
         return tuple(self.affine(part, scope, whole=True) for part in node.elts)
 
@@ -133,6 +133,9 @@ class Indexing:
         what = f"{_list('index', 'indices', names)} on the right alone"
         them = "it" if len(names) == 1 else "them"
         remedy = f"sum over {them}: {sum_over(self.source, self.value, lone)}"
+        if names == ["n"]:
+            mean = sum_over(self.source, self.value, lone).replace("sum[", "mean[", 1)
+            remedy = f"a batch index stands on the left too, unless it is reduced: {mean}"
         return self.source.error(lone[0], what, remedy)
 
     def _tensor(self, node: ast.Name) -> EquationError:
