@@ -71,9 +71,7 @@ def parser(layer_name: str = DEFAULT) -> argparse.ArgumentParser:
         "2 bad input, 3 an outside tool is missing, 130 interrupted.",
         allow_abbrev=False,
     )
-    made.add_argument(
-        "--layer", metavar="NAME", default=DEFAULT, help=f"the layer (default {DEFAULT})"
-    )
+    made.add_argument("--layer", metavar="NAME", help=f"the layer (default {DEFAULT})")
     made.add_argument("--list", action="store_true", help="print every layer and stop")
     _add_parameters(made.add_argument_group(f"layer {layer_name}"), layer_name)
     _add_equation(made.add_argument_group("any equation, instead of --layer"), layer_name)

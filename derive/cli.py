@@ -88,13 +88,14 @@ def _derive(request: Request) -> int:
     _progress(request, "")
     if request.check:
         return _check(folder, writing.sealed(folder, files, facts), request)
-    if not request.dry_run:
-        writing.write(folder, files, facts, force=request.force)
-    names = (*files, writing.CERTIFICATE)
+    names, written = (*files, writing.CERTIFICATE), not request.dry_run
     if request.json:
-        print(json.dumps(reports.machine(made, folder, names, not request.dry_run), indent=2))
-    elif not request.quiet:
-        reports.show(reports.summary(made, options, folder, names, not request.dry_run))
+        text = json.dumps(reports.machine(made, folder, names, written), indent=2) + "\n"
+    else:
+        text = "" if request.quiet else reports.summary(made, options, folder, names, written)
+    if written:  # only when all that is to be said is known to be sayable
+        writing.write(folder, files, facts, force=request.force)
+    reports.show(text)
     return 0
 
 

@@ -107,7 +107,14 @@ def notes(made: Made, options: Options = DEFAULTS) -> str:
     from .render.notes import notes
     from .render.tex import tex
 
-    return tex(notes(made.derivation, made.certificate, options))
+    document = notes(
+        made.derivation,
+        made.certificate,
+        made.source,
+        index_base=options.index_base,
+        full=options.full,
+    )
+    return tex(document)
 
 
 def formulas(derivation: Derivation) -> str:
