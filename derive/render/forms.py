@@ -39,11 +39,15 @@ def form_blocks(gradient: Gradient, sheet: Sheet) -> list[Block]:
     return out
 
 
-def form_sentence(gradient: Gradient, form: Form, sheet: Sheet) -> tuple[Inline, ...]:
-    """What the form is called."""
+def form_sentence(
+    gradient: Gradient, form: Form, sheet: Sheet, *, brief: bool = False
+) -> tuple[Inline, ...]:
+    """What the form is called; ``brief`` for where no table follows."""
     kind = form.kind if form.kind in _KINDS else "unknown"
     if kind == "correlation" and _plain(form):
         kind = "correlation_plain"
+    if brief and f"form.{kind}_brief" in sheet.say:
+        kind += "_brief"
     slots: dict[str, Inline] = {
         "gradient": expression(Read(gradient.gather.lhs.tensor, ()), sheet.notation),
         "source": _letter(form.source, sheet),
@@ -51,7 +55,7 @@ def form_sentence(gradient: Gradient, form: Form, sheet: Sheet) -> tuple[Inline,
         "kind": form.kind,
         "pads": joined([affine(axis.low) for axis in form.axes[:1]], COMMA),
     }
-    if kind == "full_convolution":
+    if kind.startswith("full_convolution"):
         key = "pads_same" if len({axis.low for axis in form.axes}) == 1 else "pads_axes"
         pads = sheet.say.say(f"form.{key}", pad=_pads(form))
         return _spliced(sheet.say.say(f"form.{kind}", {**slots, "pads": "\0"}), pads)

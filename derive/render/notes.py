@@ -96,7 +96,7 @@ def _entries(value: Statement, sheet: Sheet, table: str) -> list[Block]:
     if not worked.all_fit(value, sheet, frame):
         key = "some"
     else:
-        key = "entries" if sheet.taps is not None else "plain_entries"
+        key = "entries" if worked.by_tap(value, sheet) else "plain_entries"
     return [Paragraph(sheet.say.say(f"{table}.{key}")), display]
 
 

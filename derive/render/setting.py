@@ -21,7 +21,6 @@ from ..documents import (
 )
 from ..equations import NO_OUTSIDE, Equation, Tensor
 from ..expressions import Read, Reduce, reads, walk
-from .formulas import expression
 from .grids import turned
 from .notation import EQUALS, MINUS, PLUS, TIMES, affine, joined
 from .sheet import Sheet
@@ -33,10 +32,7 @@ def setting(sheet: Sheet) -> list[Block]:
     """What a reader has to know before the first formula."""
     say, equation = sheet.say, sheet.equation
     output = Symbol(equation.output.name)
-    upstream = expression(Read(equation.output.gradient, ()), sheet.notation)
-    loss = Fraction(
-        Row((Operator("∂"), Symbol("L"))), Row((Operator("∂"), Symbol(equation.output.name)))
-    )
+    upstream, loss = sheet.upstream(), sheet.loss()
     out: list[Block] = [Heading(1, say.say("headings.setting")), _table(sheet)]
     out += [Paragraph(say.say("setting.size", index=i, formula=f)) for i, f in _sizes(sheet)]
     out += [Paragraph(s) for s in _outside(sheet)]

@@ -6,12 +6,12 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from ..derivations import Derivation, Gradient
-from ..documents import Math
+from ..documents import Fraction, Math, Row, Symbol
 from ..equations import Equation, Statement
 from ..expressions import Expr, Read
 from .entries import Frame
 from .formulas import expression, statement
-from .notation import Notation, Taps
+from .notation import DEL, Notation, Taps
 from .phrases import Phrases, phrases
 from .sample import batch_names, for_one
 
@@ -88,6 +88,11 @@ class Sheet:
     def upstream(self) -> Math:
         """The letter of the upstream gradient."""
         return expression(Read(self.notation.upstream, ()), self.notation)
+
+    def loss(self) -> Math:
+        """The derivative ∂L/∂y that the upstream letter stands for."""
+        output = Symbol(self.equation.output.name)
+        return Fraction(Row((DEL, Symbol("L"))), Row((DEL, output)))
 
     def at_sizes(self, gradient: Gradient) -> Gradient | None:
         """The same gradient with numbers, None while they are unknown."""

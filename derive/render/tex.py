@@ -34,8 +34,21 @@ def tex(document: Document) -> str:
     return template("notes.tex.j2").render(
         title=escape(document.title),
         hues=HUES,
-        blocks=[block(b) for b in document.blocks],
+        blocks=_attached(document.blocks),
     )
+
+
+def _attached(blocks: tuple[Block, ...]) -> list[str]:
+    """The blocks as paragraphs; a display belongs to the paragraph in front of it."""
+    out: list[str] = []
+    before: Block | None = None
+    for value in blocks:
+        if isinstance(value, Display | Items | Table) and isinstance(before, Paragraph):
+            out[-1] += "\n" + block(value)
+        else:
+            out.append(block(value))
+        before = value
+    return out
 
 
 def block(value: Block) -> str:

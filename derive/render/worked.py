@@ -41,6 +41,13 @@ def all_fit(value: Statement, sheet: Sheet, frame: Frame) -> bool:
     return (sheet.full or count <= 36) and weight(value, frame) <= most
 
 
+def by_tap(value: Statement, sheet: Sheet) -> bool:
+    """Whether the products of an entry belong to one kernel tap each."""
+    taps = sheet.taps
+    sums = [term for _, term in terms(value.rhs) if isinstance(term, Reduce)]
+    return taps is not None and any(set(taps.names) <= set(term.over) for term in sums)
+
+
 def samples(value: Statement, frame: Frame) -> tuple[tuple[int, ...], ...]:
     """A corner, an edge and an inner position."""
     sizes = tuple(frame.ranges(value.lhs).values())
@@ -100,11 +107,15 @@ def lines_of(
 def _cell(
     place: tuple[int, ...], frame: Frame, over: tuple[str, ...]
 ) -> tuple[tuple[int, ...] | None, int]:
-    """Line and column of a product: innermost index across, COLUMNS at most."""
+    """Line and column of a product: one line if all taps fit, else innermost index across."""
     if not place:
         return None, 0
-    last = place[-1]
-    return (*place[:-1], last // COLUMNS), last % COLUMNS
+    if prod(frame.extents[i] for i in over) <= COLUMNS:
+        flat = 0
+        for name, at_ in zip(over, place, strict=True):
+            flat = flat * frame.extents[name] + at_
+        return (), flat
+    return (*place[:-1], place[-1] // COLUMNS), place[-1] % COLUMNS
 
 
 def _spread(cells: dict[int, Math], *, relation: bool) -> tuple[Math, ...]:

@@ -1,0 +1,214 @@
+"""The page that the command line prints: shapes, formulas, two worked entries, what was proved.
+
+Lines keep to the width asked for: formulas are broken at + and −, sentences between words.
+Colour is plain ANSI, and only on request.
+"""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from collections.abc import Iterable
+from dataclasses import replace
+
+from ..certificates import Certificate
+from ..derivations import Derivation, Gradient
+from ..documents import Inline, Math, Row
+from ..equations import Statement
+from ..expressions import Reduce
+from . import worked
+from .forms import form_of, form_sentence, reason
+from .formulas import statement
+from .notation import condition
+from .proof import omitted, sentences
+from .setting import shape
+from .sheet import Sheet
+from .text import ascii_only, inline, line
+
+_BOLD, _DIM, _PLAIN = "\033[1m", "\033[2m", "\033[0m"
+_INDENT = "  "
+
+
+def summary(
+    derivation: Derivation,
+    certificate: Certificate | None = None,
+    files: Iterable[str] = (),
+    *,
+    unicode: bool = True,
+    colour: bool = False,
+    width: int = 80,
+) -> str:
+    """The summary as text that ends with a newline."""
+    page = _Page(Sheet(derivation), width)
+    page.title(derivation.layer.title)
+    page.shapes()
+    page.forward()
+    page.gradients()
+    page.examples()
+    page.certificate(certificate)
+    page.files(tuple(files))
+    text = "\n".join(_styled(page.lines) if colour else (text for _, text in page.lines)) + "\n"
+    return text if unicode else ascii_only(text)
+
+
+def _styled(lines: list[tuple[str, str]]) -> Iterable[str]:
+    for style, text in lines:
+        yield f"{style}{text}{_PLAIN}" if style and text else text
+
+
+class _Page:
+    """Collects (style, line) pairs."""
+
+    def __init__(self, sheet: Sheet, width: int) -> None:
+        self.sheet, self.width = sheet, max(width, 20)
+        self.lines: list[tuple[str, str]] = []
+
+    # -- sections -------------------------------------------------------------------------
+    def title(self, text: str) -> None:
+        """The heading of the page."""
+        self.lines += [(_BOLD, text), (_DIM, "─" * min(len(text), self.width))]
+
+    def shapes(self) -> None:
+        """One line a tensor: its size and what it means."""
+        self.section("shapes")
+        equation = self.sheet.here or self.sheet.equation
+        meanings = dict(self.sheet.derivation.layer.meanings)
+        rows = [
+            (t.name, inline((shape(t, self.sheet),)), meanings.get(t.name) or self.role(t.role))
+            for t in (*equation.tensors, equation.output)
+        ]
+        first, second = (max(len(row[k]) for row in rows) for k in (0, 1))
+        for name, size, words in rows:
+            self.lines.append(("", f"{_INDENT}{name:<{first}}  {size:<{second}}  {words}"))
+
+    def role(self, role: str) -> str:
+        """What a tensor is, where the layer says nothing about it."""
+        return self.sheet.say.words(f"role.{role}")
+
+    def forward(self) -> None:
+        """The forward equations."""
+        self.section("forward")
+        for equation in self.sheet.derivation.layer.equations:
+            shown = equation.at_sizes() if equation.sized else equation
+            self.formula(shown.forward)
+
+    def gradients(self) -> None:
+        """Gather and scatter of every gradient, and the name it goes by."""
+        loss, upstream = self.sheet.loss(), self.sheet.upstream()
+        self.section("gradients", g=upstream, upstream=loss)
+        for gradient in self.sheet.derivation.gradients:
+            shown = self.sheet.at_sizes(gradient) or gradient
+            self.formula(shown.gather)
+            for step in shown.scatter_steps:
+                self.formula(step.after, label=f"{_INDENT}{self.say('summary.scatter')}  ")
+            self.form(gradient)
+
+    def form(self, gradient: Gradient) -> None:
+        """The textbook form and its reasons; nothing where none is claimed."""
+        form = form_of(gradient, self.sheet)
+        if form is None or form.kind == "none":
+            return
+        self.words(form_sentence(gradient, form, self.sheet, brief=True), _INDENT * 2)
+        for key, slots in form.reasons:
+            self.words(reason(key, slots, form, self.sheet), _INDENT * 2)
+
+    def examples(self) -> None:
+        """The first entry of a parameter's gradient and a middle one of the input's."""
+        frame = self.sheet.frame
+        if frame is None:
+            return
+        rows: list[tuple[Math, tuple[Math, ...]]] = []
+        for gradient in self.chosen():
+            value = self.sheet.one(gradient.gather)
+            if frame.covers(value) and value.lhs.axes:
+                spots = worked.samples(value, frame)
+                parameter = gradient.of in {p.name for p in self.sheet.equation.parameters}
+                spot = spots[0] if parameter else spots[-1]
+                rows.append(worked.short(value, spot, self.sheet, frame))
+        if rows:
+            self.section("examples")
+            for left, pieces in rows:
+                self.pieces(left, pieces)
+
+    def chosen(self) -> list[Gradient]:
+        """The gradients that an entry is shown of: one parameter's and one input's."""
+        parameters = {p.name for p in self.sheet.equation.parameters}
+        here = self.sheet.derivation.instance
+        of_parameters = [g for g in here if g.of in parameters][:1]
+        return of_parameters + [g for g in here if g.of not in parameters][:1]
+
+    def certificate(self, certificate: Certificate | None) -> None:
+        """What was proved, one sentence a claim."""
+        if self.sheet.here is None:
+            self.lines.append(("", ""))
+            self.words(self.sheet.say.say("summary.no_kernel"), "")
+        if certificate is not None and certificate.claims:
+            self.section("certificate")
+            for text in sentences(certificate, self.sheet):
+                self.words(text, _INDENT)
+        if certificate is not None and certificate.omitted:
+            self.section("omitted")
+            for value in certificate.omitted:
+                self.words(omitted(value, self.sheet), _INDENT)
+
+    def files(self, files: tuple[str, ...]) -> None:
+        """What was written."""
+        if files:
+            self.section("files")
+            self.lines += [("", f"{_INDENT}{name}") for name in files]
+
+    # -- lines ----------------------------------------------------------------------------
+    def say(self, key: str) -> str:
+        """A phrase without mathematics."""
+        return self.sheet.say.words(key)
+
+    def section(self, key: str, **slots: Inline) -> None:
+        """A blank line and a heading."""
+        self.lines += [("", ""), (_BOLD, inline(self.sheet.say.say(f"summary.{key}", slots)))]
+
+    def words(self, text: tuple[Inline, ...], indent: str) -> None:
+        """A sentence, wrapped between words (formulas stay whole)."""
+        whole = "".join(p if isinstance(p, str) else line(p).replace(" ", "\0") for p in text)
+        for row in textwrap.wrap(
+            whole,
+            self.width,
+            initial_indent=indent,
+            subsequent_indent=indent,
+            break_long_words=False,
+            break_on_hyphens=False,
+        ):
+            self.lines.append(("", row.replace("\0", " ")))
+
+    def formula(self, value: Statement, label: str = "") -> None:
+        """A statement; the conditions of its sum go to a line of their own if need be."""
+        one = self.sheet.one(value)
+        left, pieces = statement(one, self.sheet.fixed)
+        text = label + line(Row((left, *pieces)))
+        rhs = one.rhs
+        long = len(_INDENT) + len(text) > self.width
+        if long and isinstance(rhs, Reduce) and rhs.where and rhs.over:
+            bare = statement(replace(one, rhs=replace(rhs, where=())), self.sheet.fixed)
+            self.pieces(*bare, label)
+            where = ", ".join(line(condition(c)).replace(" ", "\0") for c in rhs.where)
+            self.words((f"{self.say('summary.where')} {where}",), _INDENT * 3)
+        else:
+            self.pieces(left, pieces, label)
+
+    def pieces(self, left: Math, pieces: tuple[Math, ...], before: str = "") -> None:
+        """A formula broken between its pieces."""
+        row = f"{_INDENT}{before}{line(left)}"
+        hang = " " * (len(row) + 1)
+        for number, piece in enumerate(pieces):
+            text = _told(piece)
+            if number and len(row) + len(text) > self.width and row.strip():
+                self.lines.append(("", row.rstrip()))
+                row = hang[: self.width // 2] + text.lstrip()
+            else:
+                row += text
+        self.lines.append(("", row.rstrip()))
+
+
+def _told(piece: Math) -> str:
+    """A piece with blanks around its leading relation or sign."""
+    text = line(piece)
+    return re.sub(r"^ *(\+=|[=+−]) *", r" \1 ", text)
