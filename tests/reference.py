@@ -189,11 +189,11 @@ def max_pool_backward(
 ) -> np.ndarray:
     """``dx``, exact objects: every upstream entry to the first winner, or to all in equal parts."""
     _, winners = _max_pool(x, kernel, stride, padding, dilation)
-    dx = np.zeros(x.shape, object)
+    dx, dy = np.zeros(x.shape, object), dy.astype(object)
     for position, found in winners.items():
         chosen = found[:1] if ties == "first" else found
         for place in chosen:
-            dx[place] += dy[position].item() * Fraction(1, len(chosen))
+            dx[place] += dy[position] * Fraction(1, len(chosen))
     return dx
 
 
