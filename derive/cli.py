@@ -92,7 +92,7 @@ def _derive(request: Request) -> int:
     if request.json:
         text = json.dumps(reports.machine(made, folder, names, written), indent=2) + "\n"
     else:
-        text = "" if request.quiet else reports.summary(made, options, folder, names, written)
+        text = "" if request.quiet else reports.summary(made, folder, names, written)
     if written:  # only when all that is to be said is known to be sayable
         writing.write(folder, files, facts, force=request.force)
     reports.show(text)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import os
+import shutil
 import sys
 from collections.abc import Iterable
 from inspect import Parameter
@@ -12,7 +13,6 @@ from typing import Any
 
 from .layers import layers, parameters
 from .pipeline import Made, facts
-from .specs import Options
 
 
 def layer_list() -> str:
@@ -77,10 +77,19 @@ def plain() -> bool:
     return False
 
 
-def summary(made: Made, options: Options, folder: Path, names: Iterable[str], written: bool) -> str:
-    """What a person reads: the layer, its gradients step by step, what was proved and written."""
+def summary(made: Made, folder: Path, names: Iterable[str], written: bool) -> str:
+    """What a person reads: the layer, its gradients, what was proved and what was written."""
     from .render.summary import summary
 
-    verb = "written to" if written else "not written (--dry-run):"
-    files = f"{verb} {folder}: {', '.join(names)}\n"
-    return summary(made.derivation, made.certificate) + files
+    columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else 80
+    text = summary(
+        made.derivation,
+        made.certificate,
+        [str(folder / name) for name in names] if written else (),
+        unicode=not plain(),
+        colour=colourful(),
+        width=min(columns, 100),
+    )
+    if not made.source:
+        text += "For a kernel give the sizes, one --shape a tensor: --shape x=5 --shape w=3\n"
+    return text if written else f"{text}\nNothing written (--dry-run).\n"
