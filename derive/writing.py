@@ -75,11 +75,13 @@ def difference(folder: Path, texts: Mapping[str, str]) -> str:
     lines: list[str] = []
     for name, text in sorted(texts.items()):
         there = _bytes(folder / name)
-        if there != text.encode():
-            old = [] if there is None else there.decode(errors="replace").splitlines(keepends=True)
-            label = "nothing" if there is None else str(folder / name)
+        if there is None:
+            lines.append(f"missing: {folder / name}\n")
+        elif there != text.encode():
+            old = there.decode(errors="replace").splitlines(keepends=True)
             new = text.splitlines(keepends=True)
-            lines += difflib.unified_diff(old, new, label, f"{folder / name} (derived)")
+            path = str(folder / name)
+            lines += difflib.unified_diff(old, new, path, f"{path} (derived)")
     for path in sorted(folder.iterdir()) if folder.is_dir() else []:
         listed = path.name in texts or path.name in _owned(folder)
         if not listed and not path.name.startswith((".", "__pycache__")):

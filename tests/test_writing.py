@@ -172,7 +172,7 @@ def test_the_difference_names_missing_files_and_orphans(tmp_path: Path) -> None:
     (tmp_path / "old.py").write_text("")
     (tmp_path / "__pycache__").mkdir()
     found = difference(tmp_path, sealed(tmp_path, FILES, FACTS))
-    assert "--- nothing" in found
+    assert f"missing: {tmp_path / 'notes.tex'}\n" in found
     assert "only in" in found
     assert "old.py" in found
     assert "__pycache__" not in found
