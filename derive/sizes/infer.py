@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from ..errors import EquationError
 from .ledger import Ledger, read_place, tensors_of
 from .windows import Room, Window, room, windows
 
-Rules = dict[str, list[tuple[Window, str]]]
-"""For each extent: every shifted read of an index that runs over it."""
+Uses = list[tuple[Window, str]]
+"""Every shifted subscript with an index that runs over one extent."""
 
 
 def infer(ledger: Ledger) -> None:
@@ -17,17 +19,21 @@ def infer(ledger: Ledger) -> None:
         before = len(ledger.values)
         _divide(ledger)
         for name, uses in rules.items():
-            if name not in ledger.values and all(
-                window.needs(index) <= ledger.values.keys() for window, index in uses
-            ):
+            if name not in ledger.values and follows(uses, set(ledger.values), ledger.values):
                 _fit(ledger, name, uses)
         if len(ledger.values) == before:
             return
 
 
-def window_rules(ledger: Ledger) -> Rules:
+def follows(uses: Uses, known: set[str], values: Mapping[str, int]) -> bool:
+    """Whether rule 3 can tell an extent once ``known`` is known (``values`` already are)."""
+    moving = [(window, index) for window, index in uses if window.moves(index, values)]
+    return bool(moving) and all(window.needs(index) <= known for window, index in moving)
+
+
+def window_rules(ledger: Ledger) -> dict[str, Uses]:
     """Every extent that rule 3 could find."""
-    rules: Rules = {}
+    rules: dict[str, Uses] = {}
     for equation in ledger.equations:
         for window in windows(equation):
             for index in window.indices():
@@ -56,12 +62,13 @@ def _divide(ledger: Ledger) -> None:
             ledger.put(unknown[0], size // others, origin)
 
 
-def _fit(ledger: Ledger, name: str, uses: list[tuple[Window, str]]) -> None:
+def _fit(ledger: Ledger, name: str, uses: Uses) -> None:
     """Rule 3: the largest extent that fits at every read."""
-    found = [(room(window, index, ledger.values), index) for window, index in uses]
-    fits = [(fit, index) for fit, index in found if fit is not None]
-    if not fits:
-        return
+    fits = [
+        (room(window, index, ledger.values), index)
+        for window, index in uses
+        if window.moves(index, ledger.values)
+    ]
     fit, index = min(fits, key=lambda pair: pair[0].extent)
     if fit.extent < 1:
         raise _too_small(fit, index)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..errors import UsageError
-from .infer import window_rules
+from .infer import follows, window_rules
 from .ledger import Ledger, extent_names, integer_names, size_names, tensors_of
 
 
@@ -65,7 +65,7 @@ def _closed(ledger: Ledger, known: set[str]) -> set[str]:
         found = {
             name
             for name, uses in rules.items()
-            if name not in known and all(window.needs(i) <= known for window, i in uses)
+            if name not in known and follows(uses, known, ledger.values)
         }
         for name, tensor in tensors_of(ledger.equations).items():
             for axis, extent in enumerate(tensor.shape):

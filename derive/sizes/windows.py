@@ -54,6 +54,11 @@ class Window:
         """What an index is multiplied by."""
         return int(self.position.coefficient(index).evaluate(values))
 
+    def moves(self, index: str, values: Mapping[str, int]) -> bool:
+        """False if the index is known to be multiplied by 0."""
+        factor = self.position.coefficient(index)
+        return not (set(factor.names) <= values.keys() and factor.evaluate(values) == 0)
+
     def run(self, index: str, values: Mapping[str, int]) -> int:
         """How far an index runs."""
         return int(self.equation.extent(index).evaluate(values))
@@ -89,13 +94,11 @@ def windows_of(equation: Equation, read: Read) -> Iterator[Window]:
             yield Window(equation, read, axis, subscript[0], shape[axis])
 
 
-def room(window: Window, index: str, values: Mapping[str, int]) -> Room | None:
-    """How far ``index`` may run at this read; None if it does not move it."""
+def room(window: Window, index: str, values: Mapping[str, int]) -> Room:
+    """How far ``index``, which moves the window, may run at this read."""
     stride = window.coefficient(index, values)
     size = int(window.size.evaluate(values))
     low, high = window.reach(values, without=index)
-    if stride == 0:
-        return None
     if stride < 0:  # the same, seen from the other end of the axis
         low, high = size - 1 - high, size - 1 - low
     pad = max(0, -low)
