@@ -80,8 +80,8 @@ def difference(folder: Path, texts: Mapping[str, str]) -> str:
         elif there != text.encode():
             old = there.decode(errors="replace").splitlines(keepends=True)
             new = text.splitlines(keepends=True)
-            path = str(folder / name)
-            lines += difflib.unified_diff(old, new, path, f"{path} (derived)")
+            label = str(folder / name)
+            lines += difflib.unified_diff(old, new, label, f"{label} (derived)")
     for path in sorted(folder.iterdir()) if folder.is_dir() else []:
         listed = path.name in texts or path.name in _owned(folder)
         if not listed and not path.name.startswith((".", "__pycache__")):
