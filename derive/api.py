@@ -104,5 +104,10 @@ class Derivation(derivations.Derivation):
         writing.write(folder, files, pipeline.facts(self.made), force=force)
         return folder
 
+    def __str__(self) -> str:
+        from .render.summary import summary
+
+        return summary(self)
+
     def _repr_latex_(self) -> str:
         return pipeline.formulas(self)
