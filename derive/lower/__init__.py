@@ -18,6 +18,7 @@ from ..programs import (
     Array,
     Function,
     Invoke,
+    Item,
     Let,
     Literal,
     Method,
@@ -203,6 +204,8 @@ def _returned(
     """The result with the batch axes, and composed axes as one, on it again."""
     array = Name(name or tensor.name)
     sizes = tuple(Literal(str(n)) for n in tensor.sizes())
+    if tensor.batched and not sizes:  # [()] makes a number of an array without axes
+        return Item(Method(array, "reshape", (Name("batch"),)), ("()",))
     if tensor.batched:
         return Method(array, "reshape", (Literal("*batch"), *sizes))
     if any(len(axis) > 1 for axis in axes):

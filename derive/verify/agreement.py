@@ -1,0 +1,50 @@
+"""The agreement claim: scattered and gathered gradients are the same numbers.
+
+Two kernels of the same derivation, one sending every product to its entry, the other
+collecting every entry's products, run on the same random numbers.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..certificates import Claim, Omitted
+from ..derivations import Derivation
+from ..functions import kinds
+from .running import Kernel, batch_shape, compare
+
+HALF = 7
+RELATIVE = 1e-12
+
+
+def agreement(derivation: Derivation, forms: tuple[Kernel, ...]) -> Claim | Omitted | None:
+    """Compare all entries of all gradients: exactly for integers, else to rounding."""
+    equation = derivation.equation.at_sizes()
+    if any(t.integer for t in equation.tensors):
+        return None
+    needed = kinds(derivation.forward.rhs)
+    exact = needed <= {"polynomial", "selecting"}
+    generator = np.random.default_rng(0)
+
+    def drawn(shape: tuple[int, ...]) -> np.ndarray:
+        whole = generator.integers(-HALF, HALF + 1, shape).astype(np.float64)
+        return whole if exact else np.asarray(whole / 5 + 2)
+
+    arrays = {t.name: drawn(batch_shape(equation, t, 2)) for t in equation.tensors}
+    dy = drawn(batch_shape(equation, equation.output, 2))
+    first, second = (kernel.backward(dy, arrays) for kernel in forms)
+    count = 0
+    for tensor, expected in second.items():
+        scale = float(np.abs(expected).max(initial=0)) or 1.0
+        if exact and np.array_equal(first[tensor], expected):
+            count += expected.size
+            continue
+
+        def equal(a: float, b: float, scale: float = scale) -> bool:
+            return a == b if exact else abs(a - b) <= RELATIVE * scale
+
+        name = equation.tensor(tensor).gradient
+        compare(forms[0], "agreement", name, first[tensor], expected, equal)
+        count += expected.size
+    subject = tuple(equation.tensor(t).gradient for t in second)
+    return Claim("agreement", subject, (("entries", str(count)), ("exact", str(exact).lower())))

@@ -1,0 +1,171 @@
+"""The selecting claim: layers that compare (max, relu, ...) run on ranked expressions.
+
+Each entry carries a number to compare by and a SymPy expression to compute with. The numbers
+are few, so ties occur. The explicit path fixes the same choices first and differentiates the
+chosen branch; every entry has to be equal.
+"""
+
+from __future__ import annotations
+
+import operator
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import sympy
+
+from .. import explicit
+from ..certificates import Claim, Omitted
+from ..derivations import Derivation
+from ..equations import Equation
+from ..functions import kinds
+from ..interpret import interpret
+from .running import Array, Kernel, batch_shape, compare
+from .symbolic import MOST_PRODUCTS, same
+
+DRAWS = 4
+
+
+class Ranked:
+    """An expression that compares by a number: arithmetic acts on both."""
+
+    __slots__ = ("expr", "rank")
+
+    def __init__(self, rank: Fraction, expr: Any) -> None:
+        self.rank, self.expr = rank, expr
+
+    def _with(self, other: Any, op: Any) -> Ranked:
+        two = other if isinstance(other, Ranked) else Ranked(other, _exact(other))
+        return Ranked(op(self.rank, two.rank), op(self.expr, two.expr))
+
+    def __add__(self, other: Any) -> Ranked:
+        return self._with(other, lambda a, b: a + b)
+
+    def __radd__(self, other: Any) -> Ranked:
+        return self._with(other, lambda a, b: b + a)
+
+    def __sub__(self, other: Any) -> Ranked:
+        return self._with(other, lambda a, b: a - b)
+
+    def __rsub__(self, other: Any) -> Ranked:
+        return self._with(other, lambda a, b: b - a)
+
+    def __mul__(self, other: Any) -> Ranked:
+        return self._with(other, lambda a, b: a * b)
+
+    def __rmul__(self, other: Any) -> Ranked:
+        return self._with(other, lambda a, b: b * a)
+
+    def __truediv__(self, other: Any) -> Ranked:
+        return self._with(other, lambda a, b: a / b)
+
+    def __rtruediv__(self, other: Any) -> Ranked:
+        return self._with(other, lambda a, b: b / a)
+
+    def __pow__(self, other: Any) -> Ranked:
+        return self._with(other, lambda a, b: a**b)
+
+    def __neg__(self) -> Ranked:
+        return Ranked(-self.rank, -self.expr)
+
+    def __abs__(self) -> Ranked:
+        return -self if self.rank < 0 else self
+
+    def __eq__(self, other: object) -> bool:
+        return bool(self.rank == _rank(other))
+
+    def __lt__(self, other: Any) -> bool:
+        return bool(self.rank < _rank(other))
+
+    def __le__(self, other: Any) -> bool:
+        return bool(self.rank <= _rank(other))
+
+    def __gt__(self, other: Any) -> bool:
+        return bool(self.rank > _rank(other))
+
+    def __ge__(self, other: Any) -> bool:
+        return bool(self.rank >= _rank(other))
+
+    def __hash__(self) -> int:
+        return hash(self.rank)
+
+
+def _rank(value: Any) -> Any:
+    return value.rank if isinstance(value, Ranked) else value
+
+
+def _exact(value: Any) -> Any:
+    if isinstance(value, Fraction):
+        return sympy.Rational(value.numerator, value.denominator)
+    return sympy.sympify(value, strict=True)  # a number that our own text put there
+
+
+def selecting(derivation: Derivation, kernel: Kernel) -> Claim | Omitted | None:
+    """Check all entries at a few draws of numbers, or say why not."""
+    needed = kinds(derivation.forward.rhs)
+    if "selecting" not in needed or "smooth" in needed:
+        return None
+    equation = derivation.equation.at_sizes()
+    if any(t.integer for t in equation.tensors):
+        return Omitted("selecting", "integer_tensor")
+    products = explicit.terms(equation)
+    if products > MOST_PRODUCTS:
+        slots = (("products", str(products)), ("limit", str(MOST_PRODUCTS)))
+        return Omitted("selecting", "too_large", slots)
+    output = equation.output
+    symbols = explicit.symbols(equation)
+    count = 0
+    for draw in range(DRAWS):
+        numbers = _numbers(symbols, draw)
+        arrays = {name: _ranked(symbols[name], numbers[name]) for name in symbols}
+        at = {t.name: numbers[t.name] for t in equation.tensors}
+        # at a tie the value is one number but has several expressions: compare the number
+        found = _ranks(kernel.forward(arrays))
+        expected = interpret(equation, _batch_of_one(equation, at)).reshape(found.shape)
+        compare(kernel, "selecting", output.name, found, expected, operator.eq)
+        count += found.size
+        gradients = kernel.backward(arrays[output.gradient], arrays)
+        for tensor, entries in gradients.items():
+            wanted = explicit.gradient(equation, tensor, at=at)
+            name = equation.tensor(tensor).gradient
+            compare(kernel, "selecting", name, _plain(entries), wanted, same)
+            count += entries.size
+    subject = (output.name, *(equation.tensor(t).gradient for t in gradients))
+    return Claim("selecting", subject, (("draws", str(DRAWS)), ("entries", str(count))))
+
+
+def _numbers(symbols: dict[str, Array], draw: int) -> dict[str, Array]:
+    """Small whole numbers, so that ties and zeros occur; each draw has another range."""
+    generator = np.random.default_rng(draw)
+    result = {}
+    for name in sorted(symbols):
+        drawn = generator.integers(-1 - draw, 2 + draw, symbols[name].shape)
+        result[name] = np.array([Fraction(int(v)) for v in drawn.flat], dtype=object).reshape(
+            drawn.shape
+        )
+    return result
+
+
+def _ranked(symbols: Array, numbers: Array) -> Array:
+    pairs = [Ranked(n, s) for n, s in zip(numbers.flat, symbols.flat, strict=True)]
+    made = np.empty(len(pairs), dtype=object)
+    made[:] = pairs
+    return made.reshape(symbols.shape)
+
+
+def _batch_of_one(equation: Equation, at: dict[str, Array]) -> dict[str, Array]:
+    return {n: a.reshape(batch_shape(equation, equation.tensor(n), 1)) for n, a in at.items()}
+
+
+def _ranks(entries: Array) -> Array:
+    """The numbers alone."""
+    made = np.empty(entries.size, dtype=object)
+    made[:] = [_rank(e) for e in entries.flat]
+    return made.reshape(entries.shape)
+
+
+def _plain(entries: Array) -> Array:
+    """Back to expressions."""
+    made = np.empty(entries.size, dtype=object)
+    made[:] = [e.expr if isinstance(e, Ranked) else _exact(e) for e in entries.flat]
+    return made.reshape(entries.shape)

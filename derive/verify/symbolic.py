@@ -1,0 +1,53 @@
+"""The symbolic claim: the kernel's text, run on symbols, gives the explicit path's entries.
+
+Every entry of y and of every gradient, as a SymPy expression, equals what plain ``sympy.diff``
+gives: ``expand(a - b) == 0``. For polynomial (and rational) layers of small size.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import sympy
+
+from .. import explicit
+from ..certificates import Claim, Omitted
+from ..derivations import Derivation
+from ..functions import kinds
+from .running import Kernel, compare
+
+MOST_PRODUCTS = 600
+"""Scalar products in the forward pass beyond which symbols take too long."""
+
+
+def symbolic(derivation: Derivation, kernel: Kernel) -> Claim | Omitted | None:
+    """Check all entries, or say why not."""
+    needed = kinds(derivation.forward.rhs)
+    if not needed <= {"polynomial", "rational"}:
+        return None
+    products = explicit.terms(derivation.equation)
+    if products > MOST_PRODUCTS:
+        slots = (("products", str(products)), ("limit", str(MOST_PRODUCTS)))
+        return Omitted("symbolic", "too_large", slots)
+    arrays = explicit.symbols(derivation.equation)
+    output = derivation.equation.output
+    found = kernel.forward(arrays)
+    compare(kernel, "symbolic", output.name, found, explicit.forward(derivation.equation), same)
+    count = found.size
+    gradients = kernel.backward(arrays[output.gradient], arrays)
+    for tensor, entries in gradients.items():
+        expected = explicit.gradient(derivation.equation, tensor)
+        name = derivation.equation.tensor(tensor).gradient
+        compare(kernel, "symbolic", name, np.asarray(entries), expected, same)
+        count += entries.size
+    subject = (output.name, *(derivation.equation.tensor(t).gradient for t in gradients))
+    return Claim("symbolic", subject, (("entries", str(count)), ("products", str(products))))
+
+
+def same(one: Any, two: Any) -> bool:
+    """Whether two expressions are equal as rational functions."""
+    if one == two:
+        return True
+    difference = sympy.expand(sympy.sympify(one, strict=True) - two)
+    return bool(difference == 0 or sympy.cancel(difference) == 0)
