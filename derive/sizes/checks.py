@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import chain, product
+from itertools import chain, islice, pairwise, product
 from math import prod
 
 from ..equations import NO_OUTSIDE, SKIP_OUTSIDE, Equation
@@ -143,8 +143,9 @@ def _empty_window(
 
 def _tap_values(window: Window, over: list[str], values: Mapping[str, int]) -> Sequence[int]:
     """All values of the taps' part of the sum, in order."""
-    steps = [(window.coefficient(i, values), window.run(i, values)) for i in over]
-    if len(steps) == 1 and steps[0][0]:
+    runs = [(window.coefficient(i, values), window.run(i, values)) for i in over]
+    steps = [(step, run) for step, run in runs if step]
+    if len(steps) == 1:
         step, run = steps[0]
         return range(0, step * run, step) if step > 0 else range(step * (run - 1), 1, -step)
     found = {0}
@@ -160,18 +161,18 @@ def _outer_values(
     taps: Sequence[int],
     size: int,
 ) -> Iterator[tuple[int, ...]]:
-    """Values of the outer indices; of a single one only those whose window overhangs."""
+    """Values of the outer indices for which a window may be empty, as far as they are searched."""
     runs = [window.run(i, values) for i in outer]
-    if len(outer) == 1 and (stride := window.coefficient(outer[0], values)):
-        start = window.constant(values)
-        # all taps are inside where first <= s*i <= last
-        first, last = -(start + taps[0]), size - 1 - (start + taps[-1])
-        if stride < 0:
-            first, last = -last, -first
-        stride = abs(stride)
-        begin = min(max(-(-first // stride), 0), runs[0])
-        end = min(max(last // stride + 1, begin), runs[0])
-        return ((i,) for i in chain(range(begin), range(end, runs[0])))
-    if prod(runs) > _SEARCHED:
-        return iter(())
-    return product(*map(range, runs))
+    if len(outer) != 1 or not (stride := window.coefficient(outer[0], values)):
+        return islice(product(*map(range, runs)), _SEARCHED)
+    start = window.constant(values)
+    least, most = taps[0], taps[-1]
+    if all(after - before <= size for before, after in pairwise(taps[:_SEARCHED])):
+        least, most = most, least  # taps this close cannot jump over the axis: one side is enough
+    # no window is empty where first <= s*i <= last
+    first, last = -(start + least), size - 1 - (start + most)
+    if stride < 0:
+        first, last = -last, -first
+    begin = min(max(-(-first // abs(stride)), 0), runs[0])
+    end = min(max(last // abs(stride) + 1, begin), runs[0])
+    return ((i,) for i in islice(chain(range(begin), range(end, runs[0])), _SEARCHED))
