@@ -60,12 +60,12 @@ def derive(layer: Layer, wrt: tuple[str, ...] | None = None) -> Derivation:
     return derive(layer, wrt)
 
 
-def kernel(derivation: Derivation) -> str:
+def kernel(derivation: Derivation, form: str = "fastest") -> str:
     """The source of kernel.py; empty while sizes are symbolic."""
     from .lower import lower
     from .render.kernel import kernel
 
-    return kernel(derivation, lower(derivation)) if derivation.equation.sized else ""
+    return kernel(derivation, lower(derivation, form)) if derivation.equation.sized else ""
 
 
 def prove(derivation: Derivation, source: str) -> Certificate:
@@ -73,7 +73,11 @@ def prove(derivation: Derivation, source: str) -> Certificate:
     from .certificates import Certificate
     from .verify import verify
 
-    return verify(derivation, source) if source else Certificate(())
+    if not source:
+        return Certificate(())
+    two = any(gradient.scatter_steps for gradient in derivation.instance)
+    forms = ("scatter", "gather") if two else ()
+    return verify(derivation, source, tuple(kernel(derivation, form) for form in forms))
 
 
 def make(derivation: Derivation) -> Made:
@@ -86,9 +90,9 @@ def module(made: Made) -> ModuleType:
     """kernel.py, compiled in memory."""
     if not made.source:
         raise UsageError("there is no kernel while sizes are symbolic: give the shapes")
-    kernel = ModuleType(made.derivation.layer.slug)
-    exec(compile(made.source, f"<{kernel.__name__}>", "exec"), kernel.__dict__)  # our own text
-    return kernel
+    from .verify.running import module
+
+    return module(made.source, made.derivation.layer.slug)
 
 
 def files(made: Made, options: Options = DEFAULTS) -> dict[str, str]:
