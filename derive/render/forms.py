@@ -5,10 +5,10 @@ from __future__ import annotations
 from ..affine import Affine
 from ..derivations import AxisForm, Form, Gradient
 from ..documents import Block, Display, Inline, Items, Math, Paragraph, Symbol, Table
-from ..expressions import Read, reads
+from ..expressions import Read, Reduce, reads
 from .entries import Frame
 from .formulas import expression
-from .grids import form_grids
+from .grids import form_grids, turned
 from .notation import COMMA, affine, from_text, joined
 from .sheet import Sheet
 
@@ -29,7 +29,8 @@ def form_blocks(gradient: Gradient, sheet: Sheet) -> list[Block]:
     out: list[Block] = [Paragraph(form_sentence(gradient, form, sheet))]
     if form.kind == "full_convolution" and (why := _why(gradient, form, sheet)):
         out.append(Paragraph(why))
-    if not _plain(form) and form.axes and form.kind != "full_convolution":
+    told = _plain(form) and not any(axis.reversed for axis in form.axes)
+    if form.axes and not told and form.kind != "full_convolution":
         out.append(_table(form, sheet))
     if form.reasons:
         out.append(Items(tuple(reason(key, slots, form, sheet) for key, slots in form.reasons)))
@@ -44,10 +45,13 @@ def form_sentence(
 ) -> tuple[Inline, ...]:
     """What the form is called; ``brief`` for where no table follows."""
     kind = form.kind if form.kind in _KINDS else "unknown"
-    if kind == "correlation" and _plain(form):
-        kind = "correlation_plain"
+    if kind == "correlation":
+        kind = _correlation(form, sheet)
     if brief and f"form.{kind}_brief" in sheet.say:
         kind += "_brief"
+    if kind in ("sum", "product"):
+        summed = isinstance(sheet.one(gradient.gather).rhs, Reduce)
+        kind += "_summed" if summed else "_single"
     slots: dict[str, Inline] = {
         "gradient": expression(Read(gradient.gather.lhs.tensor, ()), sheet.notation),
         "source": _letter(form.source, sheet),
@@ -60,6 +64,18 @@ def form_sentence(
         pads = sheet.say.say(f"form.{key}", pad=_pads(form))
         return _spliced(sheet.say.say(f"form.{kind}", {**slots, "pads": "\0"}), pads)
     return sheet.say.say(f"form.{kind}", slots)
+
+
+def _correlation(form: Form, sheet: Sheet) -> str:
+    """Which sentence about a correlation is true of this one."""
+    if any(axis.reversed for axis in form.axes):
+        return "correlation_reversed"
+    if _plain(form):
+        return "correlation_plain"
+    if form.kernel != sheet.notation.upstream:
+        return "correlation_turned" if turned(sheet) else "correlation"
+    moved = (n for axis in form.axes for n in (axis.stride, axis.dilation))
+    return "correlation_swapped" if any(n.number != 1 for n in moved) else "correlation"
 
 
 def _pads(form: Form) -> Math:
@@ -134,16 +150,20 @@ def _table(form: Form, sheet: Sheet) -> Table:
     """One row an axis: steps, zeros between, padding, dilation, direction."""
     say, letters = sheet.say, {"source": _letter(form.source, sheet)}
     letters["kernel"] = _letter(form.kernel, sheet)
-    names = ("axis", "stride", "spread", "low", "high", "dilation", "flipped")
+    names = ["axis", "stride", "spread", "low", "high", "dilation", "flipped"]
+    if any(axis.reversed for axis in form.axes):
+        names.append("reversed")
     head = tuple(say.say(f"table.{name}", letters) for name in names)
-    return Table(head, tuple(_axis_row(axis, sheet) for axis in form.axes))
+    return Table(head, tuple(_axis_row(axis, sheet)[: len(names)] for axis in form.axes))
 
 
 def _axis_row(axis: AxisForm, sheet: Sheet) -> tuple[tuple[Inline, ...], ...]:
     high = axis.high if axis.high is not None else Affine.of("?")
     numbers = (axis.stride, axis.spread - 1, axis.low, high, axis.dilation)
-    turned = sheet.say.say("table.yes" if axis.flipped else "table.no")
-    return ((Symbol(axis.out),), *((affine(n),) for n in numbers), turned)
+    answers = tuple(
+        sheet.say.say("table.yes" if yes else "table.no") for yes in (axis.flipped, axis.reversed)
+    )
+    return ((Symbol(axis.out),), *((affine(n),) for n in numbers), *answers)
 
 
 def _picture(here: Gradient, form: Form, sheet: Sheet, frame: Frame) -> list[Block]:

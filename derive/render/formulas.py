@@ -60,6 +60,7 @@ RELATION, SUM, BIG, PRODUCT, RATIO, ATOM = range(6)
 """How tightly a formula holds together; a looser one needs brackets in a tighter place."""
 
 _COMPARE = {"eq": "=", "ne": "≠", "lt": "<", "le": "≤", "gt": ">", "ge": "≥"}
+_OPPOSITE = {"eq": "ne", "ne": "eq", "lt": "ge", "ge": "lt", "gt": "le", "le": "gt"}
 _WORDS = {"maximum": "max", "minimum": "min", "sign": "sgn"}
 _BIG = {"sum": "∑", "max": "max", "min": "min", "mean": "mean"}
 
@@ -97,7 +98,7 @@ def _number(value: Rational) -> tuple[int, Math]:
     if value.denominator == 1:
         return ATOM, Numeral(str(value))
     decimal = str(float(value))
-    if value.denominator > 100 and Rational(decimal) == value:
+    if value.denominator > 16 and "e" not in decimal and Rational(decimal) == value:
         return ATOM, Numeral(decimal)
     return RATIO, Fraction(Numeral(str(value.numerator)), Numeral(str(value.denominator)))
 
@@ -193,6 +194,8 @@ def _alternatives(args: tuple[Expr, ...], notation: Notation) -> Math:
         shown = _comparison(test.fn, test.args, notation)
     else:
         shown = Row((expression(test, notation, SUM), Operator("≠"), Numeral("0")))
+    if (yes, no) == (ZERO, ONE) and isinstance(test, Call) and test.fn in _OPPOSITE:
+        return _alternatives((Call(_OPPOSITE[test.fn], test.args), ONE, ZERO), notation)
     if (yes, no) == (ONE, ZERO):
         return Fenced("[", shown, "]")
     rows = ((expression(yes, notation), shown), (expression(no, notation), Upright("otherwise")))

@@ -128,7 +128,7 @@ def _numbers(axis: AxisForm) -> tuple[int, int, int, int, int] | None:
 def _drawable(gradient: Gradient, form: Form, frame: Frame) -> bool:
     """One or two axes, all of them slid over, in the same order in source and kernel."""
     rank = len(form.axes)
-    if not 1 <= rank <= 2 or any(getattr(axis, "reversed", False) for axis in form.axes):
+    if not 1 <= rank <= 2 or any(axis.reversed for axis in form.axes):
         return False
     if any(len(frame.shapes[name]) != rank for name in (form.source, form.kernel)):
         return False

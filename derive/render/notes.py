@@ -26,7 +26,7 @@ from ..expressions import ZERO, Reduce, walk
 from . import worked
 from .forms import form_blocks
 from .formulas import expression
-from .grids import forward_grids
+from .grids import forward_grids, turned
 from .matrix import matrix_blocks
 from .proof import omitted, sentences
 from .setting import setting
@@ -133,8 +133,8 @@ def _results(
     gradient: Gradient, here: Gradient | None, shown: Gradient, sheet: Sheet
 ) -> list[Block]:
     """The final form that the steps did not end with: in symbols, or with numbers."""
-    if here is None:
-        return []
+    if here is None or (shown is here and gradient.scatter_steps):
+        return []  # no numbers, or the symbols follow with the scatter form
     other, key = (gradient, "result") if shown is here else (here, "result_here")
     symbolic = other is gradient
     if sheet.row(gradient.gather) == sheet.row(here.gather, here=True):
@@ -156,7 +156,9 @@ def _two_ways(gradient: Gradient, sheet: Sheet) -> list[Block]:
     several = "_several" if len(gradient.scatter_steps) > 1 else ""
     scatters = tuple(sheet.row(scatter) for scatter in gradient.scatters)
     taps = sheet.taps
-    turned = "equal" if taps is not None and taps.tensor else "equal_plain"
+    key = "equal_plain"
+    if taps is not None and taps.tensor:
+        key = "equal_turned" if turned(sheet) else "equal"
     return [
         Heading(2, say("headings.two_ways")),
         Paragraph(say("two_ways.intro", slots)),
@@ -164,7 +166,7 @@ def _two_ways(gradient: Gradient, sheet: Sheet) -> list[Block]:
         Display(scatters, name=f"scatter_{gradient.of}"),
         Paragraph(say("two_ways.gather", slots)),
         Display((sheet.row(gradient.gather),)),
-        Paragraph(say(f"two_ways.{turned}", slots)),
+        Paragraph(say(f"two_ways.{key}", slots)),
     ]
 
 

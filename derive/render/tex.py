@@ -21,8 +21,9 @@ from ..documents import (
     Table,
 )
 from .hues import HUES
+from .linebreaks import split
 from .templates import template
-from .texmath import formula, width
+from .texmath import formula, in_line, width
 from .texwords import code, escape
 
 LINE = 430.0
@@ -72,7 +73,7 @@ def block(value: Block) -> str:
 
 def inline(text: tuple[Inline, ...]) -> str:
     """A sentence with its formulas."""
-    return "".join(escape(p) if isinstance(p, str) else f"${formula(p)}$" for p in text)
+    return "".join(escape(p) if isinstance(p, str) else f"${in_line(p)}$" for p in text)
 
 
 def _heading(text: tuple[Inline, ...]) -> str:
@@ -95,7 +96,7 @@ def _broken(left: Math, pieces: tuple[Math, ...]) -> list[str]:
     room = LINE - width(left)
     lines: list[list[str]] = [[]]
     used = 0.0
-    for piece in pieces:
+    for piece in (part for whole in pieces for part in split(whole, room)):
         size = width(piece)
         if lines[-1] and used + size > room:
             lines.append([])

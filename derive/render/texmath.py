@@ -45,6 +45,7 @@ _SIGNS = {
     "′": "\\prime ",
     " ": "\\quad ",
 }
+_TIMES = Operator("\u2062")
 _WORDS = {"max": "\\max", "min": "\\min", "exp": "\\exp", "log": "\\log", "tanh": "\\tanh"}
 _BIG = {"∑": "\\sum", "max": "\\max", "min": "\\min"}
 _FENCES = {
@@ -99,6 +100,14 @@ def formula(math: Math) -> str:
     raise TypeError(f"no LaTeX for {type(math).__name__}")
 
 
+def in_line(math: Math) -> str:
+    """The formula within a sentence, where a derivative reads better with a slash."""
+    match math:
+        case Fraction(Row((Operator("∂"), *_)) as top, Row((Operator("∂"), *_)) as bottom):
+            return f"{formula(top)}/{formula(bottom)}"
+    return formula(math)
+
+
 def _words(text: str) -> str:
     return f"\\text{{{escape(text)}}}"
 
@@ -123,8 +132,10 @@ def symbol(name: str) -> str:
 def _spaced(items: tuple[Math, ...]) -> list[str]:
     """Items side by side; commands that end in a letter are kept from the next letter."""
     out: list[str] = []
-    for item in items:
+    for number, item in enumerate(items):
         text = formula(item)
+        if item == _TIMES and isinstance(items[number - 1], Numeral):
+            continue  # 2i needs no space, s i does
         if out and text[:1].isalpha() and out[-1].rstrip("'") and _command_end(out[-1]):
             text = " " + text
         out.append(text)

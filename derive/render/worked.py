@@ -75,7 +75,10 @@ def short(
     """One entry as one line, dots in the place of products beyond the limit."""
     pieces: list[Math] = []
     for part in entry(value, position, frame, limit):
-        pieces += [m for _, m in _pieces(part, sheet, frame, first=not pieces)]
+        found = [m for _, m in _pieces(part, sheet, frame, first=not pieces)]
+        if not pieces and found:
+            found[0] = _related(found[0])
+        pieces += found
     left = sheet.number(at(value.lhs, position))
     return left, tuple(pieces) or (Row((EQUALS, Numeral("0"))),)
 
@@ -122,7 +125,13 @@ def _spread(cells: dict[int, Math], *, relation: bool) -> tuple[Math, ...]:
     row = [cells.get(k, Row(())) for k in range(max(cells) + 1)]
     if not relation:
         return tuple(row)
-    return (_beside(EQUALS, row[0]), *row[1:]) if 0 not in cells else tuple(row)
+    return (_related(row[0]), *row[1:])
+
+
+def _related(piece: Math) -> Math:
+    """The first piece of a line, which starts with ``=``."""
+    starts = isinstance(piece, Row) and piece.items[:1] == (EQUALS,)
+    return piece if starts else _beside(EQUALS, piece)
 
 
 def _beside(sign: Math, body: Math) -> Math:
@@ -149,17 +158,9 @@ def _pieces(
         items: list[Math] = [*before] if number == 0 else [between]
         if part.more and number == last:
             items += [Operator("⋯"), between]
-        if first and number == 0:
-            items = _relation(items, found, frame, part)
         items += [body, *(shut if number == last else ())]
         out.append((found.place, Row(tuple(items))))
     return out
-
-
-def _relation(items: list[Math], found: Product, frame: Frame, part: Part) -> list[Math]:
-    """``=`` in front of the first product, unless its column is not the first one."""
-    _, column = _cell(found.place, frame, part.over)
-    return [EQUALS, *items] if column == 0 or part.more or part.op in ("max", "min") else items
 
 
 def _hued(found: Product, part: Part, sheet: Sheet) -> Math:
