@@ -4,8 +4,11 @@ The formula that is evaluated is the one that is printed: with names for its siz
 numbers. Everything is an integer or a fraction, so that every comparison is exact.
 """
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
+import sympy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from reference import (
@@ -16,9 +19,12 @@ from reference import (
     pool_equation,
 )
 
+from derive import explicit
 from derive.calculus import differentiate
 from derive.expressions import Partial, walk
 from derive.interpret import interpret_statement
+from derive.parse import parse
+from derive.sizes import with_sizes
 
 
 def gathered(gradient, equation, arrays):
@@ -108,3 +114,59 @@ def test_every_step_keeps_the_value_of_the_one_before(equation, with_numbers):
         values = [interpret_statement(step.after, equation, arrays) for step in finished]
         for step, value in zip(finished, values, strict=True):
             assert np.array_equal(value, values[0]), step.rule
+
+
+EQUATIONS = {
+    "y[i] = sum[u](x[i+u]*w[u]) * sum[u](x[i+u])": {"x": (4,), "w": (2,)},
+    "y[i] = sum[u](x[i+u]*w[u])**2": {"x": (4,), "w": (2,)},
+    "y[i] = exp(x[i]) / sum[k](exp(x[k]))": {"x": (3,)},
+    "y[i] = x[i]*x[i] + x[i+1]": {"x": (4,)},
+    "y[i,j] = sum[k](x[i,k]*x[j,k])": {"x": (3, 2)},
+    "y[i] = sum[u](x[2*i+3*u-1]*w[u]) / (1 + x[i]**2)": {"x": (9,), "w": (2,)},
+    "y[i] = sum[u,v](x[i+u+v]*w[u]*w[v])": {"x": (5,), "w": (2,)},
+    "y[i] = max[u](x[2*i+u]*w[u])": {"x": (6,), "w": (3,)},
+    "y[i] = max[u](x[i+u] + sum[v](w[u,v]*x[i+v]))": {"x": (4,), "w": (2, 2)},
+    "y[i] = relu(sum[u](x[i+u]*w[u])) + abs(x[i])": {"x": (4,), "w": (2,)},
+    "y[i] = sum[u](x[u-i]*w[u])": {"x": (4,), "w": (3,)},
+    "y[(c,i)] = x[c,i]*w[c]": {"x": (2, 3), "w": (2,)},
+    "y[c,i] = x[(c,i)]*w[i]": {"x": (6,), "w": (3,)},
+    "y[i] = sum[u](tanh(x[i+u])*sigmoid(w[u]*x[i]))": {"x": (3,), "w": (2,)},
+    "y[i] = sum[k](where(k<=i, x[k], 0)*w[i-k])": {"x": (4,), "w": (4,)},
+    "y[i] = sum[u](inside(x[i+u-1])*w[u]*x[i+u-1]) / sum[u](inside(x[i+u-1]))": {
+        "x": (4,),
+        "w": (3,),
+    },
+    "y[i,j] = sum[u](x[i+u,j]*x[i,j+u]*w[u])": {"x": (3, 3), "w": (2,)},
+}
+
+
+def halves(equation):
+    """Exact random arrays, one batch entry, for every tensor and for dy; ties do happen."""
+    rng, sized = np.random.default_rng(5), equation.at_sizes()
+    named = {t.name: t for t in sized.tensors} | {sized.output.gradient: sized.output}
+    arrays = {}
+    for name, tensor in named.items():
+        shape = (*((1,) if tensor.batched else ()), *tensor.sizes())
+        drawn = [Fraction(int(k), 2) for k in rng.integers(-4, 6, int(np.prod(shape)))]
+        arrays[name] = np.array(drawn, dtype=object).reshape(shape)
+    return arrays
+
+
+@FORMS
+@INSTANCES
+@pytest.mark.parametrize("text", EQUATIONS)
+def test_the_formulas_of_any_equation_are_its_derivatives_by_sympy(form, with_numbers, text):
+    (equation,) = with_sizes(parse(text), EQUATIONS[text])
+    equation = equation.at_sizes() if with_numbers else equation
+    arrays, known = halves(equation), explicit.symbols(equation)
+    numbers = {
+        symbol: sympy.Rational(value.numerator, value.denominator)
+        for name, array in arrays.items()
+        for symbol, value in zip(known[name].flat, array.flat, strict=True)
+    }
+    at = {name: arrays[name] for name in arrays if name != "dy"}
+    for tensor in equation.tensors:
+        expected = explicit.gradient(equation, tensor.name, at=at)
+        wanted = [float(entry.xreplace(numbers)) for entry in expected.flat]
+        result = form(differentiate(equation, tensor.name), equation, arrays)
+        np.testing.assert_allclose(result.astype(float).ravel(), wanted, rtol=1e-12)
