@@ -3,6 +3,7 @@
 A path is one row of FORWARD or BACKWARD; every published fact is checked along each.
 """
 
+import functools
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 from reference import Pads, Sizes, conv_backward, conv_equation, conv_forward, output_sizes
 
+import derive
 from derive import explicit
 from derive.calculus import differentiate
 from derive.interpret import interpret, interpret_statement
@@ -83,7 +85,22 @@ def forward_oracle(x, w, b, setting):
     return interpret(equation_of(x, w, b, setting), arrays_of(x, w, b))
 
 
-FORWARD = pytest.mark.parametrize("forward", [forward_reference, forward_oracle])
+@functools.cache
+def kernel_of(x_shape, w_shape, bias, setting):
+    """The generated kernel, made once for each geometry."""
+    layer = derive.conv(
+        input=x_shape, kernel=w_shape[2:], filters=w_shape[0], bias=bias, **setting.keywords
+    )
+    return derive.derive(layer).kernel()
+
+
+def forward_kernel(x, w, b, setting):
+    """What a user of the generated module calls."""
+    kernel = kernel_of(x.shape[1:], w.shape, b is not None, setting)
+    return kernel.forward(*arrays_of(x, w, b).values())
+
+
+FORWARD = pytest.mark.parametrize("forward", [forward_reference, forward_oracle, forward_kernel])
 
 
 def backward_reference(dy, x, w, b, setting):
@@ -116,8 +133,15 @@ def backward_scatter(dy, x, w, b, setting):
     }
 
 
+def backward_kernel(dy, x, w, b, setting):
+    """What a user of the generated module calls."""
+    kernel = kernel_of(x.shape[1:], w.shape, b is not None, setting)
+    gradients = kernel.backward(dy, *arrays_of(x, w, b).values())
+    return {name: getattr(gradients, f"d{name}") for name in arrays_of(x, w, b)}
+
+
 BACKWARD = pytest.mark.parametrize(
-    "backward", [backward_reference, backward_gather, backward_scatter]
+    "backward", [backward_reference, backward_gather, backward_scatter, backward_kernel]
 )
 
 
@@ -163,7 +187,11 @@ def test_every_path_gives_the_published_filter_gradients(fact, backward):
 @facts("conv2d forward + backward with gy = y")
 @pytest.mark.parametrize(
     ("forward", "backward"),
-    [(forward_reference, backward_reference), (forward_oracle, backward_gather)],
+    [
+        (forward_reference, backward_reference),
+        (forward_oracle, backward_gather),
+        (forward_kernel, backward_kernel),
+    ],
 )
 def test_every_path_gives_the_published_course_results(fact, forward, backward):
     x, w, b = (numbers(fact["inputs"][name]) for name in "xwb")
