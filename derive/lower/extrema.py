@@ -1,0 +1,152 @@
+"""Maxima and minima, and which tap of each passes the gradient on.
+
+Forward, taps compete one after the other. Backward, a tap has won if it equals the extremum and
+no earlier tap in row-major order has (``taken``), or each of k equal taps gets 1/k.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ..affine import Affine
+from ..expressions import Condition, Expr, Read, Reduce, Winner, Within, free_names
+from ..programs import Binary, Invoke, Let, Literal, Method, Name, Unary
+from .evaluate import evaluated, hoist, product
+from .loops import at_tap, direct_reads, loops_of
+from .scalars import as_number, condition_value
+from .scope import LOSER, Scope
+from .sources import parts
+from .sums import Product, Sum
+from .values import Value, aligned, elementwise, named, summed
+from .values import product as masked
+
+
+def extremum(scope: Scope, name: str, labels: tuple[str, ...], expr: Reduce) -> None:
+    """``name`` = max (or min) of the body over all its taps."""
+    term = Sum(Read("", ()), expr.over, expr.where, Product((expr.body,)))
+    loops = loops_of(scope, term)
+    outside, scope.reducer = scope.reducer, expr.op
+    hoist(scope, term, loops)
+    rest = [i for i in expr.over if i not in loops]
+    if not loops:
+        value = _contender(scope, expr)
+        found = summed(value, rest, expr.op)
+        scope.assign(name, aligned(found, labels) if found.labels != labels else found.array)
+    else:
+        shape = scope.sizes.shape(labels)
+        lowest = Invoke(LOSER[expr.op], (Name("dtype"),))
+        scope.assign(name, Invoke("np.full", (shape, lowest, Name("dtype"))))
+        with scope.looped(loops):
+            found = summed(_contender(scope, expr), rest, expr.op)
+            fn = "np.maximum" if expr.op == "max" else "np.minimum"
+            scope.assign(name, Invoke(fn, (Name(name), aligned(found, labels))))
+    scope.reducer = outside
+
+
+def _contender(scope: Scope, expr: Reduce) -> Value:
+    """The body at a tap; where its reads are outside, what loses every comparison."""
+    value = evaluated(scope, expr.body)
+    if isinstance(expr.body, Read):  # its padding already holds what loses
+        return value
+    valid = _valid(scope, expr.body)
+    if valid is None:
+        return value
+    labels = tuple(x for x in scope.order if x in {*value.labels, *valid.labels})
+    loser = Invoke(LOSER[expr.op], (Name("dtype"),))
+    chosen = Invoke("np.where", (aligned(valid, labels), aligned(value, labels), loser))
+    return Value(chosen, labels)
+
+
+def _valid(scope: Scope, body: Expr) -> Value | None:
+    """Where all reads of a body are inside their tensors; None if they always are."""
+    conditions: list[Condition] = []
+    for read in direct_reads(body):
+        source = scope.source(read)
+        for axis, part in zip(source.axes, parts(read), strict=True):
+            if not axis.plain and isinstance(axis.extent, int):
+                conditions.append(Within(part, Affine.of(axis.extent)))
+    masks = [condition_value(c, scope) for c in dict.fromkeys(conditions)]
+    return product(scope, masks, []) if masks else None
+
+
+def peak(winner: Winner) -> Reduce:
+    """The extremum that a tap competes for."""
+    return Reduce(winner.op, winner.over, winner.body)
+
+
+def _equals_peak(scope: Scope, winner: Winner) -> Value:
+    """Where the tap attains the extremum."""
+    outside, scope.reducer = scope.reducer, winner.op
+    best = evaluated(scope, peak(winner))
+    body = at_tap(winner)
+    found = elementwise("==", evaluated(scope, body), best, scope.order)
+    valid = _valid(scope, body)
+    scope.reducer = outside
+    mask = replace(found, mask=True)
+    return mask if valid is None else masked(mask, valid, scope.order)
+
+
+def start_winners(scope: Scope, term: Sum, taps: tuple[str, ...]) -> None:
+    """Before the loops over taps: nothing has been taken yet."""
+    for factor in term.product.factors:
+        if not isinstance(factor, Winner):
+            continue
+        evaluated(scope, peak(factor))
+        labels = tuple(x for x in scope.order if x in free_names(peak(factor)))
+        labels = tuple(x for x in labels if x not in scope.loops)
+        shape = scope.sizes.shape(labels)
+        if factor.ties == "split":
+            _count_ties(scope, factor, labels, taps)
+        elif taps:
+            name = scope.name("taken")
+            scope.assign(name, Invoke("np.zeros", (shape, Name("bool"))))
+            scope.known[Winner("taken", (), factor.body, ())] = named(name, labels, mask=True)
+
+
+def _count_ties(
+    scope: Scope, winner: Winner, labels: tuple[str, ...], taps: tuple[str, ...]
+) -> None:
+    """How many taps attain the extremum."""
+    name = scope.name("ties")
+    if taps:
+        scope.assign(name, Invoke("np.zeros", (scope.sizes.shape(labels), Name("dtype"))))
+        with scope.looped(taps):
+            equal = _equals_peak(scope, winner)
+            scope.emit(Let(Name(name), aligned(equal, labels), "+="))
+    else:
+        equal = _equals_peak(scope, winner)
+        over = [label for label in equal.labels if label not in labels]
+        scope.assign(name, aligned(summed(as_number(equal), over), labels))
+    scope.known[Winner("ties", (), winner.body, ())] = named(name, labels)
+
+
+def share(scope: Scope, winner: Winner) -> Value:
+    """The share of a tap: 1 for the first extremal one, or 1/k for each of k."""
+    equal = _equals_peak(scope, winner)
+    if winner.ties == "split":
+        ties = scope.known[Winner("ties", (), winner.body, ())]
+        return elementwise("/", as_number(equal), ties, scope.order)
+    taken = scope.known.get(Winner("taken", (), winner.body, ()))
+    if taken is None:
+        return _first(scope, winner, equal)
+    name = scope.name("wins")
+    order = taken.labels
+    scope.assign(name, Binary("&", aligned(equal, order), Unary("~", taken.array)))
+    scope.assign(taken.array.id if isinstance(taken.array, Name) else "", Name(name), "|=")
+    return named(name, order, mask=True)
+
+
+def _first(scope: Scope, winner: Winner, equal: Value) -> Value:
+    """The first extremal tap along axes that no loop runs over."""
+    at = [str(a) for a in winner.at]
+    rest = [label for label in equal.labels if label not in at]
+    flat = aligned(equal, (*rest, *at))
+    shape = [Literal(str(scope.sizes[label])) for label in rest]
+    size = Literal(str(scope.sizes.flat(at)))
+    name = scope.name("equal")
+    scope.assign(name, Method(flat, "reshape", (*shape, size)))
+    last = (("axis", Literal("-1")),)
+    count = Invoke("np.cumsum", (Name(name),), last)
+    first = Binary("&", Name(name), Binary("==", count, Literal("1")))
+    back = tuple(Literal(str(scope.sizes[label])) for label in (*rest, *at))
+    return Value(Method(first, "reshape", back), (*rest, *at), mask=True)

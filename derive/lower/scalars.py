@@ -1,0 +1,128 @@
+"""Scalar functions and index conditions as array expressions."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+from ..affine import Affine
+from ..errors import NotDerivable
+from ..expressions import Condition, Divides, Equal, Within
+from ..programs import Array, Binary, Invoke, Literal, Method, Name, Unary
+from .scope import Scope
+from .values import Value, aligned, elementwise, in_order, merged
+
+OPERATORS = {
+    "add": "+",
+    "sub": "-",
+    "mul": "*",
+    "div": "/",
+    "pow": "**",
+    "eq": "==",
+    "ne": "!=",
+    "lt": "<",
+    "le": "<=",
+    "gt": ">",
+    "ge": ">=",
+}
+COMPARISONS = ("eq", "ne", "lt", "le", "gt", "ge")
+
+CALLS = {
+    "exp": "np.exp",
+    "log": "np.log",
+    "sqrt": "np.sqrt",
+    "sin": "np.sin",
+    "cos": "np.cos",
+    "tanh": "np.tanh",
+    "abs": "np.abs",
+    "sign": "np.sign",
+    "maximum": "np.maximum",
+    "minimum": "np.minimum",
+    "where": "np.where",
+    "erf": "_erf",
+}
+
+
+def apply(fn: str, args: tuple[Value, ...], order: tuple[str, ...]) -> Value:
+    """The function of already evaluated arguments, broadcast against each other."""
+    labels = in_order(merged((), *(a.labels for a in args)), order)
+    if fn == "neg":
+        return Value(Unary("-", args[0].array), labels)
+    if fn in OPERATORS:
+        found = elementwise(OPERATORS[fn], args[0], args[1], order)
+        return Value(found.array, found.labels, mask=fn in COMPARISONS)
+    arrays = tuple(aligned(a, labels) for a in args)
+    return Value(_call(fn, arrays), labels)
+
+
+def _call(fn: str, args: tuple[Array, ...]) -> Array:
+    if fn in CALLS:
+        return Invoke(CALLS[fn], args)
+    zero = Literal("0")
+    match fn:
+        case "pi":
+            return Literal("np.pi")
+        case "relu":
+            return Invoke("np.maximum", (args[0], zero))
+        case "softplus":
+            return Invoke("np.logaddexp", (zero, args[0]))
+        case "sigmoid":  # exp(-log(1 + exp(-z))): no overflow on either side
+            return Invoke(
+                "np.exp", (Unary("-", Invoke("np.logaddexp", (zero, Unary("-", args[0])))),)
+            )
+    raise NotDerivable(f"no NumPy form is known for the function {fn}")
+
+
+def constant(value: Fraction) -> Value:
+    """A rational number as a literal."""
+    if value.denominator == 1:
+        return Value(Literal(str(value.numerator)))
+    return Value(Binary("/", Literal(str(value.numerator)), Literal(str(value.denominator))))
+
+
+def index_value(value: Affine, scope: Scope) -> Value:
+    """An index expression as an array of integers."""
+    total: Value | None = None
+    rest = Affine([(m, c) for m, c in value.terms if not m or m[0] in scope.loops])
+    for monomial, coefficient in value.terms:
+        if not monomial or monomial[0] in scope.loops:
+            continue
+        label = monomial[0]
+        term: Array = Invoke("np.arange", (Literal(str(scope.sizes[label])),))
+        if coefficient != 1:
+            term = Binary("*", Literal(str(coefficient)), term)
+        part = Value(term, (label,))
+        total = part if total is None else elementwise("+", total, part, scope.order)
+    if total is None:
+        return Value(Literal(str(rest).replace("*", " * ")))
+    if rest.terms:
+        text = Value(Literal(str(rest).replace("*", " * ")))
+        total = elementwise("+", total, text, scope.order)
+    return total
+
+
+def condition_value(condition: Condition, scope: Scope) -> Value:
+    """An index condition as a boolean array."""
+    zero = constant(Fraction(0))
+    match condition:
+        case Equal(left, right):
+            sides = index_value(left, scope), index_value(right, scope)
+            found = elementwise("==", *sides, scope.order)
+        case Divides(divisor, value):
+            rest = elementwise(
+                "%", index_value(value, scope), index_value(divisor, scope), scope.order
+            )
+            found = elementwise("==", rest, zero, scope.order)
+        case Within(value, extent):
+            top = extent * value.denominator
+            inner = index_value(value.numerator, scope)
+            above = elementwise(">=", inner, zero, scope.order)
+            below = elementwise("<", inner, index_value(top, scope), scope.order)
+            found = elementwise("&", above, below, scope.order)
+    return Value(found.array, found.labels, mask=True)
+
+
+def as_number(value: Value) -> Value:
+    """A boolean array as zeros and ones of the function's dtype."""
+    if not value.mask:
+        return value
+    return Value(Method(value.array, "astype", (Name("dtype"),)), value.labels)
