@@ -48,6 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _complain(message: str, code: int) -> int:
+    _clear_progress()
     try:
         print(f"derive: {message}", file=sys.stderr)
     except UnicodeEncodeError:
@@ -81,11 +82,10 @@ def _derive(request: Request) -> int:
     layer = pipeline.layer(request.spec, options)
     _progress(request, "deriving")
     derivation = pipeline.derive(layer, options.wrt)
-    _progress(request, "proving")
-    made = pipeline.make(derivation)
+    made = pipeline.make(derivation, lambda stage: _progress(request, stage))
     files, facts = pipeline.files(made, options), pipeline.facts(made)
     folder = request.out / layer.slug
-    _progress(request, "")
+    _clear_progress()
     if request.check:
         return _check(folder, writing.sealed(folder, files, facts), request)
     names, written = (*files, writing.CERTIFICATE), not request.dry_run
@@ -114,3 +114,8 @@ def _progress(request: Request, stage: str) -> None:
     """One changing line on a terminal, nothing anywhere else."""
     if sys.stderr.isatty() and not request.quiet:
         print(f"\r\x1b[K{stage}", end="", file=sys.stderr, flush=True)
+
+
+def _clear_progress() -> None:
+    if sys.stderr.isatty():
+        print("\r\x1b[K", end="", file=sys.stderr, flush=True)

@@ -7,6 +7,7 @@ so that a wrong flag costs no import of SymPy.
 from __future__ import annotations
 
 import shlex
+from collections.abc import Callable
 from dataclasses import dataclass
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -68,7 +69,9 @@ def kernel(derivation: Derivation, form: str = "fastest") -> str:
     return kernel(derivation, lower(derivation, form)) if derivation.equation.sized else ""
 
 
-def prove(derivation: Derivation, source: str) -> Certificate:
+def prove(
+    derivation: Derivation, source: str, progress: Callable[[str], None] = lambda _: None
+) -> Certificate:
     """Run the very text of the kernel against the oracles; raises Disproved."""
     from .certificates import Certificate
     from .verify import verify
@@ -77,13 +80,13 @@ def prove(derivation: Derivation, source: str) -> Certificate:
         return Certificate(())
     two = any(gradient.scatter_steps for gradient in derivation.instance)
     forms = ("scatter", "gather") if two else ()
-    return verify(derivation, source, tuple(kernel(derivation, form) for form in forms))
+    return verify(derivation, source, tuple(kernel(derivation, form) for form in forms), progress)
 
 
-def make(derivation: Derivation) -> Made:
-    """The kernel and its proof."""
+def make(derivation: Derivation, progress: Callable[[str], None] = lambda _: None) -> Made:
+    """The kernel and its proof; ``progress`` is told what is being checked."""
     source = kernel(derivation)
-    return Made(derivation, source, prove(derivation, source))
+    return Made(derivation, source, prove(derivation, source, progress))
 
 
 def module(made: Made) -> ModuleType:
