@@ -1,8 +1,7 @@
 """The independent reference of the whole suite: convolution from its definition.
 
 Loops over windows, in whatever numbers the arrays hold (Python ints stay exact). Nothing
-here imports the calculus, the oracle or a kernel; :func:`conv_equation` builds an equation from
-nouns alone, so that tests of what comes after the parser do not depend on it.
+here imports anything of ``derive``.
 """
 
 from __future__ import annotations
@@ -14,10 +13,6 @@ from itertools import product
 
 import numpy as np
 from hypothesis import strategies as st
-
-from derive.affine import Affine
-from derive.equations import DATA, OUTPUT, PARAMETER, Equation, Statement, Tensor
-from derive.expressions import Expr, Read, Reduce
 
 Sizes = tuple[int, ...]
 Pads = tuple[tuple[int, int], ...]
@@ -214,155 +209,3 @@ def _max_pool(x, kernel, stride, padding, dilation):
         y[(n, c, *position)] = best
         winners[(n, c, *position)] = [place for place in places if x[place] == best]
     return y, winners
-
-
-# -- equations from nouns -----------------------------------------------------------------
-
-
-def conv_equation(
-    input: Sizes,  # noqa: A002  # the contract's own word
-    kernel: Sizes,
-    filters: int | None = None,
-    stride=1,
-    padding=0,
-    dilation=1,
-    groups: int = 1,
-    bias: bool = False,
-) -> Equation:
-    """The equation of a convolution, names for sizes, neutral parameters left out.
-
-    One number more in ``input`` than in ``kernel`` means channels first. With neither
-    channels nor filters the axes do not exist.
-    """
-    rank = len(kernel)
-    has_channels = len(input) > rank or filters is not None
-    channels = input[0] if len(input) > rank else 1
-    sizes = input[-rank:]
-    axes, extents, values = [], {}, {}
-    marks = ("",) if rank == 1 else ("d", "h", "w")[-rank:]
-    settings = zip(
-        sizes, kernel, each(stride, rank), pads(padding, rank), each(dilation, rank), strict=True
-    )
-    outputs = output_sizes(sizes, kernel, stride, pads(padding, rank), dilation)
-    letters = zip(("i", "j", "k"), ("u", "v", "t"), marks, settings, outputs, strict=False)
-    for out, tap, mark, (size, taps, s, (low, _), d), count in letters:
-        names = {n: f"{n}_{mark}" if mark else n for n in ("K", "O", "s", "d", "p")}
-        names["H"] = {"": "H", "d": "D", "h": "H", "w": "W"}[mark]
-        values |= {names["H"]: size, names["K"]: taps, names["O"]: count}
-        extents |= {out: names["O"], tap: names["K"]}
-        subscript = _scaled(out, names["s"], s, values) + _scaled(tap, names["d"], d, values)
-        if low:
-            values[names["p"]] = low
-            subscript = subscript - names["p"]
-        axes.append((out, tap, names, subscript))
-    return _assembled(axes, extents, values, has_channels, channels, filters or 1, groups, bias)
-
-
-def _scaled(index: str, name: str, factor: int, values: dict[str, int]) -> Affine:
-    """``s*i``, or ``i`` where s is 1."""
-    if factor == 1:
-        return Affine.of(index)
-    values[name] = factor
-    return Affine.of(name) * index
-
-
-def _assembled(axes, extents, values, has_channels, channels, filters, groups, bias) -> Equation:
-    """Tensors and statement, once every spatial axis is described."""
-    outs, taps = [a[0] for a in axes], [a[1] for a in axes]
-    spatial = {k: tuple(Affine.of(a[2][k]) for a in axes) for k in ("H", "K", "O")}
-    x_axes, w_axes, y_axes = ["n"], [], ["n"]
-    x_shape: tuple = ()
-    w_shape: tuple = ()
-    y_shape: tuple = ()
-    over = list(taps)
-    if has_channels and groups == 1:
-        x_axes, w_axes, y_axes, over = ["n", "c"], ["f", "c"], ["n", "f"], ["c", *taps]
-        extents |= {"c": "C", "f": "F"}
-        values |= {"C": channels, "F": filters}
-        x_shape, w_shape, y_shape = ("C",), ("F", "C"), ("F",)
-    elif has_channels:
-        x_axes, w_axes, y_axes = ["n", ("g", "c")], [("g", "f"), "c"], ["n", ("g", "f")]
-        over = ["c", *taps]
-        extents |= {"g": "G", "c": "C", "f": "F"}
-        values |= {"G": groups, "C": channels // groups, "F": filters // groups}
-        both = Affine.of("G") * "F"
-        x_shape, w_shape, y_shape = (Affine.of("G") * "C",), (both, "C"), (both,)
-    rhs: Expr = Reduce(
-        "sum",
-        tuple(over),
-        read("x", *x_axes, *(a[3] for a in axes)) * read("w", *w_axes, *taps),
-    )
-    tensors = [
-        Tensor("x", DATA, (*shape(x_shape), *spatial["H"])),
-        Tensor("w", PARAMETER, (*shape(w_shape), *spatial["K"])),
-    ]
-    if bias:
-        rhs = rhs + read("b", *y_axes[1:])
-        tensors.append(Tensor("b", PARAMETER, shape(y_shape)))
-    lhs = read("y", *y_axes, *outs)
-    output = Tensor("y", OUTPUT, (*shape(y_shape), *spatial["O"]))
-    return equation(lhs, rhs, tensors, output, extents, values, text="conv")
-
-
-def equation(lhs, rhs, tensors, output, extents, values, text="", ties="first") -> Equation:
-    """An Equation with the batch index n and extents given by name or number."""
-    return Equation(
-        text=text or "test",
-        forward=Statement(lhs, rhs),
-        tensors=tuple(tensors),
-        output=output,
-        extents=tuple((i, Affine.of(e)) for i, e in {"n": "N", **extents}.items()),
-        values=tuple(values.items()),
-        ties=ties,
-    )
-
-
-def shape(extents) -> tuple[Affine, ...]:
-    """A shape from names and numbers."""
-    return tuple(Affine.of(e) for e in extents)
-
-
-def read(tensor: str, *axes) -> Read:
-    """``tensor[axes]``; an axis is a name, a number, an Affine, or a tuple that composes it."""
-    return Read(
-        tensor,
-        tuple(
-            tuple(Affine.of(p) for p in (axis if isinstance(axis, tuple) else (axis,)))
-            for axis in axes
-        ),
-    )
-
-
-def pool_equation(
-    input: Sizes,  # noqa: A002  # the contract's own word
-    kernel: Sizes,
-    op: str = "max",
-    stride=None,
-    padding=0,
-    dilation=1,
-    ties: str = "first",
-) -> Equation:
-    """y[n,c,i,j] = op[u,v](x[n,c, s*i + d*u - p, …]) with numbers in it, outside skipped."""
-    rank = len(kernel)
-    stride = each(kernel if stride is None else stride, rank)
-    outputs = output_sizes(input[1:], kernel, stride, pads(padding, rank), dilation)
-    outs, taps = ("i", "j", "k")[:rank], ("u", "v", "t")[:rank]
-    subscripts = [
-        Affine.of(i) * s + Affine.of(u) * d - low
-        for i, u, s, d, (low, _) in zip(
-            outs, taps, stride, each(dilation, rank), pads(padding, rank), strict=True
-        )
-    ]
-    extents = {"c": input[0], **dict(zip(outs, outputs, strict=True))}
-    extents |= dict(zip(taps, kernel, strict=True))
-    outside = "skip" if op in ("max", "min") else "zero"
-    return equation(
-        read("y", "n", "c", *outs),
-        Reduce(op, taps, read("x", "n", "c", *subscripts)),
-        [Tensor("x", DATA, shape(input), outside)],
-        Tensor("y", OUTPUT, shape((input[0], *outputs))),
-        extents,
-        {},
-        text=f"{op} pool",
-        ties=ties,
-    )

@@ -5,20 +5,10 @@ from fractions import Fraction
 import numpy as np
 import pytest
 import sympy
+from by_hand import conv_equation, equation, pool_equation, read, shape
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from reference import (
-    conv_backward,
-    conv_equation,
-    conv_forward,
-    equation,
-    geometries,
-    max_pool_backward,
-    max_pool_forward,
-    pool_equation,
-    read,
-    shape,
-)
+from reference import conv_backward, conv_forward, geometries, max_pool_backward, max_pool_forward
 
 from derive import explicit
 from derive.affine import Affine

@@ -9,15 +9,10 @@ from fractions import Fraction
 import numpy as np
 import pytest
 import sympy
+from by_hand import conv_equation, pool_equation
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from reference import (
-    conv_backward,
-    conv_equation,
-    geometries,
-    max_pool_backward,
-    pool_equation,
-)
+from reference import conv_backward, geometries, max_pool_backward
 
 from derive import explicit
 from derive.calculus import differentiate

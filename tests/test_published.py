@@ -10,7 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from reference import Pads, Sizes, conv_backward, conv_equation, conv_forward, output_sizes
+from by_hand import conv_equation
+from reference import Pads, Sizes, conv_backward, conv_forward, output_sizes
 
 import derive
 from derive import explicit
