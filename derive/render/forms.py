@@ -10,6 +10,7 @@ from .entries import Frame
 from .formulas import expression
 from .grids import form_grids, turned
 from .notation import COMMA, affine, from_text, joined
+from .phrases import Slot
 from .sheet import Sheet
 
 _KINDS = ("full_convolution", "correlation", "convolution", "sum", "product", "none")
@@ -52,17 +53,13 @@ def form_sentence(
     if kind in ("sum", "product"):
         summed = isinstance(sheet.one(gradient.gather).rhs, Reduce)
         kind += "_summed" if summed else "_single"
-    slots: dict[str, Inline] = {
+    slots: dict[str, Slot] = {
         "gradient": expression(Read(gradient.gather.lhs.tensor, ()), sheet.notation),
         "source": _letter(form.source, sheet),
         "kernel": _letter(form.kernel, sheet),
         "kind": form.kind,
-        "pads": joined([affine(axis.low) for axis in form.axes[:1]], COMMA),
+        "pads": _pads(form, sheet) if form.axes else "",
     }
-    if kind.startswith("full_convolution"):
-        key = "pads_same" if len({axis.low for axis in form.axes}) == 1 else "pads_axes"
-        pads = sheet.say.say(f"form.{key}", pad=_pads(form))
-        return _spliced(sheet.say.say(f"form.{kind}", {**slots, "pads": "\0"}), pads)
     return sheet.say.say(f"form.{kind}", slots)
 
 
@@ -78,23 +75,13 @@ def _correlation(form: Form, sheet: Sheet) -> str:
     return "correlation_swapped" if any(n.number != 1 for n in moved) else "correlation"
 
 
-def _pads(form: Form) -> Math:
-    lows = list(dict.fromkeys(axis.low for axis in form.axes))
+def _pads(form: Form, sheet: Sheet) -> tuple[Inline, ...]:
+    """``1 on every side``, or one number an axis."""
+    lows = tuple(dict.fromkeys(axis.low for axis in form.axes))
     if len(lows) == 1:
-        return affine(lows[0])
-    return joined([affine(axis.low) for axis in form.axes], COMMA)
-
-
-def _spliced(text: tuple[Inline, ...], inner: tuple[Inline, ...]) -> tuple[Inline, ...]:
-    """A phrase put in the place of a mark inside another one."""
-    out: list[Inline] = []
-    for piece in text:
-        if isinstance(piece, str) and "\0" in piece:
-            before, after = piece.split("\0")
-            out += [before, *inner, after]
-        else:
-            out.append(piece)
-    return tuple(out)
+        return sheet.say.say("form.pads_same", pad=affine(lows[0]))
+    every = joined([affine(axis.low) for axis in form.axes], COMMA)
+    return sheet.say.say("form.pads_axes", pad=every)
 
 
 def _letter(name: str, sheet: Sheet) -> Math:

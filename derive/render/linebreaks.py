@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ..documents import Big, Fraction, Math, Numeral, Operator, Row
+from ..documents import Big, Fenced, Fraction, Math, Numeral, Operator, Row
 from .texmath import width
 
 _TIMES = (Operator("\u2062"), Operator("·"))
@@ -33,6 +33,8 @@ def _flat(math: Math, room: float) -> list[Math]:
             return [part for item in items for part in _flat(item, room)]
         case Big(body=body) if width(body) > room / 2:
             return [replace(math, body=Row(())), *_flat(body, room)]
+        case Fenced("(", body, ")") if width(math) > room * 0.8:
+            return [Operator("("), *_flat(body, room), Operator(")")]
         case Fraction(Row(items) as top, bottom) if width(top) > room / 2:
             if not any(item in _SIGNS for item in items):
                 return [Fraction(Numeral("1"), bottom), _TIMES[0], *_flat(top, room)]

@@ -11,7 +11,6 @@ from ..documents import (
     Display,
     Grid,
     Heading,
-    Inline,
     Math,
     Numeral,
     Operator,
@@ -25,6 +24,7 @@ from ..expressions import ONE, ZERO, Call, Expr, Read, reads
 from .entries import Frame, entry, positions
 from .formulas import factors
 from .notation import EQUALS, TIMES
+from .phrases import Slot
 from .sheet import Sheet
 
 COLUMNS, ROWS = 10, 12
@@ -43,14 +43,14 @@ def matrix_blocks(sheet: Sheet) -> list[Block]:
     say = sheet.say
     weights = prod(frame.shapes[sheet.taps.tensor])
     out: list[Block] = [Heading(1, say.say("headings.matrix"))]
-    names: dict[str, Inline | int] = {"tensor": Symbol(x.name), "output": Symbol(y.name)}
+    names: dict[str, Slot] = {"tensor": Symbol(x.name), "output": Symbol(y.name)}
     if inputs <= COLUMNS and outputs <= ROWS and (found := cells(sheet, frame, x)) is not None:
         out.append(Paragraph(say.say("matrix.linear", names)))
         out.append(Display((_forward(found, x, y, sheet),), name="matrix"))
         out.append(Paragraph(say.say("matrix.toeplitz")))
         out.append(Paragraph(say.say("matrix.transpose")))
         out.append(Display((_backward(found, x, y, sheet),), name="matrix_transposed"))
-        counts: dict[str, Inline | int] = {"rows": outputs, "columns": inputs, "shared": weights}
+        counts: dict[str, Slot] = {"rows": outputs, "columns": inputs, "shared": weights}
         counts |= {"cells": inputs * outputs, "nonzero": len(found)}
         out.append(Paragraph(say.say("matrix.counts", counts)))
         return out

@@ -13,7 +13,6 @@ from ..documents import (
     Display,
     Document,
     Heading,
-    Inline,
     Items,
     Listing,
     Math,
@@ -28,6 +27,7 @@ from .forms import form_blocks
 from .formulas import expression
 from .grids import forward_grids, turned
 from .matrix import matrix_blocks
+from .phrases import Slot
 from .proof import omitted, sentences
 from .setting import setting
 from .sheet import Sheet
@@ -149,7 +149,7 @@ def _two_ways(gradient: Gradient, sheet: Sheet) -> list[Block]:
     if not gradient.scatter_steps:
         return []
     say = sheet.say.say
-    slots: dict[str, Inline | int] = {
+    slots: dict[str, Slot] = {
         "tensor": Symbol(gradient.of),
         "count": len(gradient.scatter_steps),
     }

@@ -17,7 +17,8 @@ from .templates import folder
 
 _SLOT = re.compile(r"\{(\w+)\}|`([A-Za-z]\w*)`")
 
-Slots = Mapping[str, Inline | int]
+Slot = Inline | int | tuple[Inline, ...]
+Slots = Mapping[str, Slot]
 
 
 class Phrases:
@@ -32,15 +33,15 @@ class Phrases:
     def __iter__(self) -> Any:
         return iter(self._phrases.items())
 
-    def say(self, key: str, slots: Slots | None = None, **more: Inline | int) -> tuple[Inline, ...]:
+    def say(self, key: str, slots: Slots | None = None, **more: Slot) -> tuple[Inline, ...]:
         """The phrase with its slots filled; a KeyError names the phrase or slot that is missing."""
-        given: dict[str, Inline | int] = {**(slots or {}), **more}
+        given: dict[str, Slot] = {**(slots or {}), **more}
         text = self._phrases[key]
         pieces: list[Inline] = []
         end = 0
         for found in _SLOT.finditer(text):
             pieces.append(text[end : found.start()])
-            pieces.append(_filled(key, found, given))
+            pieces += _filled(key, found, given)
             end = found.end()
         return _merged([*pieces, text[end:]])
 
@@ -48,7 +49,7 @@ class Phrases:
         """The first of these phrases that there is."""
         return self.say(next(key for key in keys if key in self), slots)
 
-    def words(self, key: str, slots: Slots | None = None, **more: Inline | int) -> str:
+    def words(self, key: str, slots: Slots | None = None, **more: Slot) -> str:
         """A phrase that holds no mathematics, as a string."""
         pieces = self.say(key, slots, **more)
         if any(isinstance(piece, Math) for piece in pieces):
@@ -56,14 +57,16 @@ class Phrases:
         return "".join(str(piece) for piece in pieces)
 
 
-def _filled(key: str, found: re.Match[str], given: Mapping[str, Inline | int]) -> Inline:
+def _filled(key: str, found: re.Match[str], given: Mapping[str, Slot]) -> tuple[Inline, ...]:
     slot, name = found.groups()
     if name is not None:
-        return Symbol(name)
+        return (Symbol(name),)
     if slot not in given:
         raise KeyError(f"the phrase {key} needs the slot {slot}")
     value = given[slot]
-    return str(value) if isinstance(value, int) else value
+    if isinstance(value, tuple):
+        return value
+    return (str(value) if isinstance(value, int) else value,)
 
 
 def _merged(pieces: list[Inline]) -> tuple[Inline, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..certificates import Certificate, Claim, Omitted
 from ..documents import Inline
+from .phrases import Slot
 from .sheet import Sheet
 
 
@@ -25,7 +26,7 @@ def omitted(value: Omitted, sheet: Sheet) -> tuple[Inline, ...]:
     """What was not checked, and why."""
     kind = f"kinds.{value.kind}"
     named = sheet.say.words(kind) if kind in sheet.say else value.kind
-    slots: dict[str, Inline] = {"kind": named, "reason": value.reason.replace("_", " ")}
+    slots: dict[str, Slot] = {"kind": named, "reason": value.reason.replace("_", " ")}
     for name, text in value.slots:
         slots[name] = text
     return sheet.say.first((f"omitted.{value.reason}", "omitted.unknown"), slots)

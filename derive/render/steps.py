@@ -11,6 +11,7 @@ from ..equations import Statement
 from ..expressions import Condition, Expr, Read
 from .formulas import expression
 from .notation import COMMA, EQUALS, affine, condition, from_text, joined
+from .phrases import Slot
 from .sample import condition_names
 from .sheet import Sheet
 
@@ -31,7 +32,7 @@ def sentence(step: Step, tensor: str, sheet: Sheet) -> tuple[Inline, ...]:
     return sheet.say.first(tuple(f"steps.{key}" for key in _keys(step, slots)), slots)
 
 
-def _keys(step: Step, slots: dict[str, Inline]) -> Iterable[str]:
+def _keys(step: Step, slots: dict[str, Slot]) -> Iterable[str]:
     """The phrase of the rule, first the one for this very case."""
     if step.rule == "selection":
         yield f"selection_{slots['ties']}"
@@ -43,8 +44,8 @@ def _keys(step: Step, slots: dict[str, Inline]) -> Iterable[str]:
     yield "unknown"
 
 
-def _slots(step: Step, tensor: str, sheet: Sheet) -> dict[str, Inline]:
-    out: dict[str, Inline] = {
+def _slots(step: Step, tensor: str, sheet: Sheet) -> dict[str, Slot]:
+    out: dict[str, Slot] = {
         "rule": step.rule.replace("_", " "),
         "tensor": Symbol(tensor),
         "output": Symbol(sheet.equation.output.name),
@@ -72,14 +73,24 @@ def _listed(step: Step, slot: str) -> list[str]:
     return str(found).split(", ") if found else []
 
 
-def _slot(name: str, value: str | Affine | Expr, sheet: Sheet) -> Inline:
+def _slot(name: str, value: str | Affine | Expr, sheet: Sheet) -> Slot:
     if isinstance(value, Affine):
         return affine(value)
     if isinstance(value, Expr):
         return _entry(value, sheet)
     if name in ("tensor", "output"):
         return Symbol(value)
-    return Upright(value) if name == "function" and value else value
+    return _functions(value, sheet) if name == "function" and value else value
+
+
+def _functions(names: str, sheet: Sheet) -> tuple[Inline, ...]:
+    """``tanh``, ``a quotient``: the functions that a rule was applied to."""
+    out: list[Inline] = []
+    for name in names.split(", "):
+        key = f"functions.{name}"
+        known = sheet.say.say(key) if key in sheet.say else (Upright(name),)
+        out += [*([", "] if out else []), *known]
+    return tuple(out)
 
 
 def _entry(value: Expr, sheet: Sheet) -> Math:
@@ -90,9 +101,14 @@ def _entry(value: Expr, sheet: Sheet) -> Math:
     return expression(value, sheet.notation)
 
 
-def _conditions(conditions: tuple[Condition, ...], sheet: Sheet) -> Math:
+def _conditions(conditions: tuple[Condition, ...], sheet: Sheet) -> tuple[Inline, ...]:
+    """The conditions with ``and`` between them."""
     shown = [condition(c) for c in conditions if not _about(c, sheet.batch)]
-    return joined(shown, COMMA) if shown else Row(())
+    out: list[Inline] = []
+    for number, one in enumerate(shown):
+        link = sheet.say.words("steps.and") if number == len(shown) - 1 else ", "
+        out += [link, one] if out else [one]
+    return tuple(out)
 
 
 def _about(value: Condition, names: tuple[str, ...]) -> bool:
