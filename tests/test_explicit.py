@@ -177,6 +177,22 @@ def test_a_minimum_chooses_the_smallest():
     assert explicit.forward(made, at={"x": [[5, -2, 7]]})[0, 0] == x[0, 1]
 
 
+def test_outside_of_a_tensor_that_a_maximum_skips_a_sum_reads_0():
+    made = equation(
+        read("y", "n", "i"),
+        Reduce("sum", ("u",), Call("exp", (read("x", "n", Affine.of("i") + "u"),))),
+        [Tensor("x", DATA, shape([2]), outside="skip")],
+        Tensor("y", OUTPUT, shape([2])),
+        {"i": 2, "u": 2},
+        {},
+    )
+    x = explicit.symbols(made)["x"]
+    assert explicit.forward(made).tolist() == [
+        sympy.exp(x[0]) + sympy.exp(x[1]),
+        sympy.exp(x[1]) + 1,
+    ]
+
+
 @pytest.mark.parametrize(
     ("fn", "slopes"),
     [("relu", (0, 0, 1)), ("abs", (-1, 0, 1)), ("sign", (0, 0, 0))],

@@ -97,6 +97,12 @@ def test_a_minimum_is_the_negative_of_the_maximum_of_the_negative():
     assert np.array_equal(interpret(smallest, {"x": x}), -interpret(largest, {"x": -x}))
 
 
+def test_outside_of_a_tensor_that_a_maximum_skips_a_sum_reads_0():
+    total = Reduce("sum", ("u",), Call("exp", (read("x", "n", i + u),)))
+    result = interpret(of_one_axis(total, size=3, outside="skip"), {"x": np.zeros((1, 3))})
+    assert np.array_equal(result, [[2, 2, 2]])
+
+
 def test_a_mean_divides_by_every_tap_the_padding_included():
     x = np.array([[[3, 6, 9]]])
     result = interpret(pool_equation((1, 3), (3,), "mean", 1, 1), {"x": x})
@@ -205,6 +211,14 @@ def test_a_division_takes_integers_to_floats_and_rounds_once():
     assert result.tolist() == [[1 / 3, 2 / 3, 2.0, 7 / 3, 1 / 3]]
 
 
+def test_a_quotient_of_integers_is_not_rounded_before_it_is_used():
+    x, w = np.array([[1, 1, 1]]), np.array([49])
+    back = read("x", "n", "i") / read("w", 0) * read("w", 0)
+    made = of_one_axis(back, size=3, extra=[Tensor("w", PARAMETER, shape([1]))])
+    assert interpret(made, {"x": x, "w": w}).tolist() == [[1, 1, 1]]
+    assert 1 / 49 * 49 != 1
+
+
 def test_a_sum_of_floats_is_rounded_once():
     total = Reduce("sum", ("u",), read("x", "n", "u"))
     x = np.array([[1e16, 1.0, -1e16, 1.0]])
@@ -244,6 +258,13 @@ def test_the_textbook_input_gradient_is_that_of_the_definition(by_hand, s, d, p)
         dy[:, None], x[:, None], w[None, None], stride=s, padding=p, dilation=d
     )
     assert np.array_equal(result, dx[:, 0])
+
+
+def test_the_indices_of_a_scatter_run_as_far_as_in_the_equation():
+    made = of_one_axis(read("x", "n", "i") + read("x", "n", i + 1), outputs=3, size=4)
+    scatter = Statement(read("dx", "n", "i"), read("dy", "n", "i"), accumulate=True)
+    result = interpret_statement(scatter, made, {"dy": np.array([[5, 6, 7]])})
+    assert result.tolist() == [[5, 6, 7, 0]]
 
 
 @pytest.mark.parametrize("ties", ["first", "split"])
