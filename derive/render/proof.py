@@ -8,12 +8,16 @@ from .phrases import Slot
 from .sheet import Sheet
 
 
-def claim(value: Claim, sheet: Sheet) -> tuple[Inline, ...]:
-    """What was checked, and in what numbers."""
-    slots = {"subject": ", ".join(value.subject), "kind": value.kind}
-    sentence = sheet.say.first((f"claims.{value.kind}", "claims.unknown"), slots)
-    numbers = [_number(name, number, sheet) for name, number in value.checked]
-    return (*sentence, f" ({', '.join(numbers)}.)") if numbers else sentence
+def claim(value: Claim, sheet: Sheet, *, brief: bool = False) -> tuple[Inline, ...]:
+    """What was checked, and in what numbers; ``brief`` for one line of a terminal."""
+    slots: dict[str, Slot] = {"subject": ", ".join(value.subject), "kind": value.kind}
+    checked = dict(value.checked)
+    kind = value.kind + ("_rounded" if checked.get("exact") == "false" else "")
+    end = "_brief" if brief else ""
+    sentence = sheet.say.first((f"claims.{kind}{end}", f"claims.unknown{end}"), slots)
+    told = [_number(name, number, sheet) for name, number in value.checked]
+    numbers = ", ".join(filter(None, told))
+    return (*sentence, f" ({numbers})" if numbers else "")
 
 
 def _number(name: str, value: str, sheet: Sheet) -> str:
@@ -32,6 +36,8 @@ def omitted(value: Omitted, sheet: Sheet) -> tuple[Inline, ...]:
     return sheet.say.first((f"omitted.{value.reason}", "omitted.unknown"), slots)
 
 
-def sentences(certificate: Certificate, sheet: Sheet) -> list[tuple[Inline, ...]]:
+def sentences(
+    certificate: Certificate, sheet: Sheet, *, brief: bool = False
+) -> list[tuple[Inline, ...]]:
     """One sentence a claim."""
-    return [claim(c, sheet) for c in certificate.claims]
+    return [claim(c, sheet, brief=brief) for c in certificate.claims]

@@ -144,7 +144,7 @@ class _Page:
             self.words(self.sheet.say.say("summary.no_kernel"), "")
         if certificate is not None and certificate.claims:
             self.section("certificate")
-            for text in sentences(certificate, self.sheet):
+            for text in sentences(certificate, self.sheet, brief=True):
                 self.words(text, _INDENT)
         if certificate is not None and certificate.omitted:
             self.section("omitted")
