@@ -11,14 +11,17 @@ import numpy as np
 from ..certificates import Claim, Omitted
 from ..derivations import Derivation
 from ..functions import kinds
-from .running import Kernel, batch_shape, compare
+from .running import Kernel, batch_shape, compare, samples
 
 HALF = 7
 RELATIVE = 1e-12
 
 
-def agreement(derivation: Derivation, forms: tuple[Kernel, ...]) -> Claim | Omitted | None:
-    """Compare all entries of all gradients: exactly for integers, else to rounding."""
+def agreement(derivation: Derivation, kernel: Kernel, other: Kernel) -> Claim | Omitted | None:
+    """Compare all entries of all gradients: exactly for integers, else to rounding.
+
+    ``other`` is the same layer with its gradients in the other form.
+    """
     equation = derivation.equation.at_sizes()
     if any(t.integer for t in equation.tensors):
         return None
@@ -30,9 +33,10 @@ def agreement(derivation: Derivation, forms: tuple[Kernel, ...]) -> Claim | Omit
         whole = generator.integers(-HALF, HALF + 1, shape).astype(np.float64)
         return whole if exact else np.asarray(whole / 5 + 2)
 
-    arrays = {t.name: drawn(batch_shape(equation, t, 2)) for t in equation.tensors}
-    dy = drawn(batch_shape(equation, equation.output, 2))
-    first, second = (kernel.backward(dy, arrays) for kernel in forms)
+    batch = samples(equation)
+    arrays = {t.name: drawn(batch_shape(equation, t, batch)) for t in equation.tensors}
+    dy = drawn(batch_shape(equation, equation.output, batch))
+    first, second = (form.backward(dy, arrays) for form in (kernel, other))
     count = 0
     for tensor, expected in second.items():
         scale = float(np.abs(expected).max(initial=0)) or 1.0
@@ -44,7 +48,7 @@ def agreement(derivation: Derivation, forms: tuple[Kernel, ...]) -> Claim | Omit
             return a == b if exact else abs(a - b) <= RELATIVE * scale
 
         name = equation.tensor(tensor).gradient
-        compare(forms[0], "agreement", name, first[tensor], expected, equal)
+        compare(kernel, "agreement", name, first[tensor], expected, equal)
         count += expected.size
     subject = tuple(equation.tensor(t).gradient for t in second)
     return Claim("agreement", subject, (("entries", str(count)), ("exact", str(exact).lower())))

@@ -22,7 +22,7 @@ from ..equations import Equation
 from ..functions import kinds
 from ..interpret import entries
 from .magnitudes import POINT, degree, largest
-from .running import Array, Kernel, batch_shape, disproved
+from .running import Array, Kernel, batch_shape, disproved, samples
 
 WANTED = 60
 """The bound on a false "yes" is to be below 2 to the minus this."""
@@ -52,7 +52,7 @@ def integer(derivation: Derivation, kernel: Kernel) -> Claim | Omitted | None:
     if kinds(derivation.forward.rhs) != {"polynomial"}:
         return None
     equation = derivation.equation.at_sizes()
-    batch = 2
+    batch = samples(equation)
     plan = _plan(derivation, equation, batch)
     if plan is None:
         return Omitted("integer", "too_few_bits")
@@ -63,6 +63,7 @@ def integer(derivation: Derivation, kernel: Kernel) -> Claim | Omitted | None:
     total = plan.rounds * prod(batch_shape(equation, equation.output, batch))
     checked = (
         ("rounds", str(plan.rounds)),
+        ("batch", str(batch)),
         ("integers", f"-{plan.half}..{plan.half}"),
         ("entries", str(compared)),
         ("of", str(total)),

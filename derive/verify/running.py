@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import prod
 from types import ModuleType
 from typing import Any
 
@@ -52,6 +53,15 @@ def load(source: str, derivation: Derivation) -> Kernel:
         tuple(t.name for t in equation.tensors),
         tuple((g.of, equation.tensor(g.of).gradient) for g in derivation.gradients),
     )
+
+
+SLOW = 200_000_000
+"""Scalar products per sample beyond which a single sample is run."""
+
+
+def samples(equation: Equation) -> int:
+    """How many samples a check runs: two, so that sums over the batch show, if it is quick."""
+    return 2 if prod(e.number or 1 for _, e in equation.extents) <= SLOW else 1
 
 
 def batch_shape(equation: Equation, tensor: Tensor, batch: int) -> tuple[int, ...]:
