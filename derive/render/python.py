@@ -144,5 +144,17 @@ def _wrapped(head: str, value: Array, depth: int) -> list[str]:
                 return [f"{head}{opening}(", f"{pad}    {arguments}", f"{pad})"]
             each = [text(a) for a in value.args] + [f"{k}={text(v)}" for k, v in value.named]
             return [f"{head}{opening}(", *(f"{pad}    {one}," for one in each), f"{pad})"]
-    body = text(value)
-    return [f"{head}(", f"{pad}    {body}", f"{pad})"]
+    body = [text(value)]
+    if len(pad) + 4 + len(body[0]) > WIDTH:
+        body = _operands(value)
+    return [f"{head}(", *(f"{pad}    {line}" for line in body), f"{pad})"]
+
+
+def _operands(value: Array) -> list[str]:
+    """The operands of a chain such as ``a * b * c``, one a line, each after its operator."""
+    if not isinstance(value, Binary) or STRENGTH[value.op] < STRENGTH["+"] or value.op == "**":
+        return [text(value)]
+    own, left = STRENGTH[value.op], value.left
+    chained = isinstance(left, Binary) and STRENGTH[left.op] == own
+    before = _operands(left) if chained else [text(left, own)]
+    return [*before, f"{value.op} {text(value.right, own + 1)}"]

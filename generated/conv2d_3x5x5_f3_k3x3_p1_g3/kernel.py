@@ -79,7 +79,8 @@ def backward(dy: np.ndarray, x: np.ndarray, w: np.ndarray) -> Gradients:
     for u in range(3):
         for v in range(3):
             dx += (
-                dy_padded[:, :, 0, None, 2 - u : 7 - u, 2 - v : 7 - v] * w[:, 0, :, u, v, None, None]
+                dy_padded[:, :, 0, None, 2 - u : 7 - u, 2 - v : 7 - v]
+                * w[:, 0, :, u, v, None, None]
             )
     # dw[(g,f),c,u,v] = sum[n,i,j](dy[n,(g,f),i,j] * x[n,(g,c),i + u - 1,j + v - 1])
     dw = np.zeros((3, 1, 1, 3, 3), dtype)
