@@ -31,7 +31,9 @@ class Step:
 
 @dataclass(frozen=True)
 class AxisForm:
-    """One axis of a correlation, ``out[o] = sum[k](source[stride*o + dilation*k - low] * kernel[k])``.
+    """One axis of a correlation, with stride s, dilation d and padding p (``low``).
+
+        out[o] = sum[k](source[s*o + d*k - p] * kernel[k])
 
     ``spread - 1`` zeros stand between the entries of the source before it is padded by
     ``low`` and ``high`` (negative means cropped); ``flipped`` says that the kernel is read
@@ -109,14 +111,18 @@ class Gradient:
 class Derivation:
     """A layer with the gradients derived from it.
 
-    ``gradients`` are in symbols, in the order of the equation's tensors; ``instance`` is the
-    same chain of rules run with the numbers put in (empty while sizes are unknown).
+    ``gradients`` are in symbols, in the order of the equation's tensors; ``inner`` are those of
+    its intermediate tensors, the last made first, as reverse mode needs them. ``instance`` and
+    ``inner_instance`` are the same chains of rules run with the numbers put in (empty while
+    sizes are unknown).
     ``resolved`` is the forward equation itself, at its sizes, with its own deltas solved; None
     if it has none.
     """
 
     layer: Layer
+    inner: tuple[Gradient, ...]
     gradients: tuple[Gradient, ...]
+    inner_instance: tuple[Gradient, ...] = ()
     instance: tuple[Gradient, ...] = ()
     resolved: Gradient | None = None
 
@@ -133,7 +139,8 @@ class Derivation:
     @property
     def steps(self) -> tuple[Step, ...]:
         """All steps of all gradients, in order."""
-        return tuple(step for gradient in self.gradients for step in gradient.steps)
+        every = (*self.inner, *self.gradients)
+        return tuple(step for gradient in every for step in gradient.steps)
 
     def gradient(self, tensor: str) -> Gradient:
         """∂L/∂tensor in symbols; a KeyError names the tensors there are."""
