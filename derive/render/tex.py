@@ -140,8 +140,10 @@ def _table(value: Table) -> str:
     head = " & ".join(inline(cell) for cell in value.header)
     rows = " \\\\\n".join(" & ".join(inline(cell) for cell in row) for row in value.rows)
     columns = _column_kinds(value)
+    # eight columns fit a page only when set closer
+    close = "\\small\\setlength{\\tabcolsep}{4pt}\n" if len(value.header) > 7 else ""
     return (
-        "\\begin{center}\n"
+        f"\\begin{{center}}\n{close}"
         f"\\begin{{tabular}}{{{columns}}}\n\\toprule\n{head} \\\\\n\\midrule\n"
         f"{rows} \\\\\n\\bottomrule\n\\end{{tabular}}\n\\end{{center}}"
     )
