@@ -1,6 +1,6 @@
 """How long deriving, lowering, rendering and proving take, for convolutions of any size.
 
-Run from the repository: ``python benchmarks/derivation.py``. Times are after imports; the best
+Run where derive is installed: ``python benchmarks/derivation.py``. Times are after imports; the best
 of several runs, because anything slower is the machine's doing.
 """
 

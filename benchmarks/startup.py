@@ -1,6 +1,6 @@
 """How long a command line takes, against ``import sympy`` and against Python itself.
 
-Run from the repository: ``python benchmarks/startup.py``. Every round starts each process
+Run with the Python that has derive's dependencies: ``python benchmarks/startup.py``. Every round starts each process
 once, in turn, so that a slow moment of the machine hits all of them; medians are printed.
 """
 
@@ -10,7 +10,9 @@ import statistics
 import subprocess
 import sys
 import time
+from pathlib import Path
 
+ROOT = Path(__file__).resolve().parent.parent
 ROUNDS = 15
 
 COMMANDS = {
@@ -28,8 +30,13 @@ COMMANDS = {
 def seconds(arguments: list[str]) -> float:
     """One process, from start to end."""
     start = time.perf_counter()
-    subprocess.run([sys.executable, *arguments], capture_output=True, check=False)
-    return time.perf_counter() - start
+    done = subprocess.run(
+        [sys.executable, *arguments], capture_output=True, text=True, check=False, cwd=ROOT
+    )
+    taken = time.perf_counter() - start
+    if "Error" in done.stderr:
+        raise SystemExit(done.stderr)
+    return taken
 
 
 def main() -> None:
