@@ -1,7 +1,7 @@
 """How long deriving, lowering, rendering and proving take, for convolutions of any size.
 
-Run where derive is installed: ``python benchmarks/derivation.py``. Times are after imports; the best
-of several runs, because anything slower is the machine's doing.
+Run where derive is installed: ``python benchmarks/derivation.py``. Times are after imports; the
+best of several runs, because anything slower is the machine's doing.
 """
 
 from __future__ import annotations

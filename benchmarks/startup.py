@@ -1,7 +1,8 @@
 """How long a command line takes, against ``import sympy`` and against Python itself.
 
-Run with the Python that has derive's dependencies: ``python benchmarks/startup.py``. Every round starts each process
-once, in turn, so that a slow moment of the machine hits all of them; medians are printed.
+Run where derive is installed: ``python benchmarks/startup.py``. Every round starts each
+process once, in turn, so that a slow moment of the machine hits all of them; medians are
+printed.
 """
 
 from __future__ import annotations
