@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import fields
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -54,7 +55,7 @@ def equation(
 def derive(layer: Layer, wrt: Iterable[str] | None = None) -> Derivation:
     """The gradients of a layer with respect to all its tensors, or to those in ``wrt``."""
     base = pipeline.derive(layer, None if wrt is None else tuple(wrt))
-    return Derivation(base.layer, base.gradients, base.instance)
+    return Derivation(**{field.name: getattr(base, field.name) for field in fields(base)})
 
 
 class Derivation(derivations.Derivation):

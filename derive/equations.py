@@ -13,49 +13,30 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from .affine import Affine
-from .expressions import Expr, Read, Reduce, Winner, free_names, reads, substitute, walk
+from .expressions import Expr, Read, Reduce, Winner, free_names, reads, rename, substitute, walk
+from .tensors import (
+    DATA,
+    NO_OUTSIDE,
+    OUTPUT,
+    PARAMETER,
+    SKIP_OUTSIDE,
+    ZERO_OUTSIDE,
+    Tensor,
+)
 
-DATA, PARAMETER, OUTPUT = "data", "parameter", "output"
-ZERO_OUTSIDE, SKIP_OUTSIDE, NO_OUTSIDE = "zero", "skip", "error"
-
-
-@dataclass(frozen=True)
-class Tensor:
-    """A named tensor: its role, its unbatched shape, and what a read outside of it gives.
-
-    ``outside`` is ``"zero"`` (the read gives 0), ``"skip"`` (the tap does not count, as under
-    max), or ``"error"`` (the equation is refused if any read can fall outside).
-    ``integer`` marks a tensor of class indices, which has no gradient.
-    """
-
-    name: str
-    role: str
-    shape: tuple[Affine, ...]
-    outside: str = ZERO_OUTSIDE
-    integer: bool = False
-
-    def __post_init__(self) -> None:
-        if self.role not in (DATA, PARAMETER, OUTPUT):
-            raise ValueError(f"tensor {self.name}: no role {self.role!r}")
-        if self.outside not in (ZERO_OUTSIDE, SKIP_OUTSIDE, NO_OUTSIDE):
-            raise ValueError(f"tensor {self.name}: no outside rule {self.outside!r}")
-
-    @property
-    def batched(self) -> bool:
-        """Data and outputs carry the batch as their first axis; parameters do not."""
-        return self.role != PARAMETER
-
-    @property
-    def gradient(self) -> str:
-        """The name of ∂L/∂self in code: ``dx`` for ``x``."""
-        return "d" + self.name
-
-    def sizes(self) -> tuple[int, ...]:
-        """The unbatched shape in numbers (only where sizes are known)."""
-        numbers = tuple(extent.number for extent in self.shape)
-        if any(n is None for n in numbers):
-            raise ValueError(f"the sizes of {self.name} are not known: {self.shape}")
-        return tuple(n for n in numbers if n is not None)
+__all__ = [
+    "DATA",
+    "NO_OUTSIDE",
+    "OUTPUT",
+    "PARAMETER",
+    "SKIP_OUTSIDE",
+    "ZERO_OUTSIDE",
+    "Equation",
+    "Layer",
+    "Statement",
+    "Tensor",
+    "combined",
+]
 
 
 @dataclass(frozen=True)
@@ -80,15 +61,18 @@ class Statement:
 
 @dataclass(frozen=True)
 class Equation:
-    """One forward equation: ``output[...] = rhs``.
+    """The forward equation of a layer: ``output[...] = rhs``, with what it builds on.
 
     ``text``     as a person wrote it
-    ``tensors``  every tensor on the right, data first, then parameters
+    ``forward``  the last statement, whose left side is the output
+    ``tensors``  every tensor that is given, data first, then parameters
     ``extents``  how far each index runs, the batch included
     ``batch``    the batch index; the first subscript of all data and of the output
     ``values``   the numbers that stand for names (sizes, strides, ...); may be incomplete
     ``ties``     who gets the gradient of equal maxima: the ``first`` one in row-major order
                  of the reduced indices, or all in equal parts (``split``)
+    ``given``    earlier statements in order, each making one of the intermediate tensors
+                 ``inner`` that later ones read
     """
 
     text: str
@@ -99,30 +83,46 @@ class Equation:
     batch: str = "n"
     values: tuple[tuple[str, int], ...] = ()
     ties: str = "first"
+    given: tuple[Statement, ...] = ()
+    inner: tuple[Tensor, ...] = ()
 
     def __post_init__(self) -> None:
-        known = {t.name for t in self.tensors}
+        known = {t.name for t in (*self.tensors, *self.inner)}
         ranged = dict(self.extents)
-        for read in reads(self.forward.rhs):
+        for read in (r for statement in self.statements for r in reads(statement.rhs)):
             if read.tensor not in known:
                 raise ValueError(f"{read.tensor} is read but not declared in {self.text!r}")
             tensor = self.tensor(read.tensor)
-            if len(read.axes) != len(tensor.shape) + tensor.batched:
+            if len(read.axes) != self.rank(tensor):
                 raise ValueError(f"{read.tensor} is read with another rank than declared")
         for index in self.indices:
             if index not in ranged:
                 raise ValueError(f"index {index} has no extent in {self.text!r}")
 
+    @property
+    def statements(self) -> tuple[Statement, ...]:
+        """Everything that is computed, in order; the last gives the output."""
+        return (*self.given, self.forward)
+
     @cached_property
     def indices(self) -> tuple[str, ...]:
-        """Output indices first, then the reduced ones, in order of appearance."""
+        """Output indices first, then the others, in order of appearance."""
         bound = [
             name
-            for node in walk(self.forward.rhs)
+            for statement in reversed(self.statements)
+            for node in walk(statement.rhs)
             if isinstance(node, Reduce | Winner)
             for name in node.over
         ]
-        return tuple(dict.fromkeys([*self.output_indices, *bound]))
+        left = [name for statement in self.given for name in statement.lhs.names]
+        return tuple(dict.fromkeys([*self.output_indices, *left, *bound]))
+
+    def rank(self, tensor: Tensor) -> int:
+        """The number of subscripts of a tensor, the batch's included if it carries it."""
+        for statement in self.statements:
+            if statement.lhs.tensor == tensor.name:
+                return len(statement.lhs.axes)
+        return len(tensor.shape) + tensor.batched
 
     @property
     def output_indices(self) -> tuple[str, ...]:
@@ -140,8 +140,8 @@ class Equation:
         return tuple(t for t in self.tensors if t.role == PARAMETER)
 
     def tensor(self, name: str) -> Tensor:
-        """The tensor of that name, the output included."""
-        for tensor in (*self.tensors, self.output):
+        """The tensor of that name, intermediate ones and the output included."""
+        for tensor in (*self.tensors, *self.inner, self.output):
             if tensor.name == name:
                 return tensor
         raise KeyError(name)
@@ -158,7 +158,7 @@ class Equation:
             set(extent.names) <= set(numbers) for i, extent in self.extents if i != self.batch
         ) and all(
             set(extent.names) <= set(numbers)
-            for tensor in (*self.tensors, self.output)
+            for tensor in (*self.tensors, *self.inner, self.output)
             for extent in tensor.shape
         )
 
@@ -172,10 +172,90 @@ class Equation:
         return replace(
             self,
             forward=self.forward.substitute(numbers),
+            given=tuple(s.substitute(numbers) for s in self.given),
+            inner=tuple(fixed(t) for t in self.inner),
             tensors=tuple(fixed(t) for t in self.tensors),
             output=fixed(self.output),
             extents=tuple((i, e.substitute(numbers)) for i, e in self.extents),
         )
+
+
+def combined(equations: tuple[Equation, ...]) -> Equation:
+    """Several equations in a row as one: the last, with the earlier ones as its ``given``.
+
+    A letter that runs to different sizes in different equations is renamed in the later one;
+    two names for one size become one.
+    """
+    if len(equations) == 1:
+        return equations[0]
+    agreed: list[Equation] = []
+    extents: dict[str, Affine] = {}
+    for equation in equations:
+        agreed.append(_agreeing(equation, extents, equations))
+        extents |= dict(agreed[-1].extents)
+    made = {e.output.name: e for e in agreed[:-1]}
+    tensors = {t.name: t for e in agreed for t in e.tensors if t.name not in made}
+    return replace(
+        agreed[-1],
+        text="\n".join(e.text for e in equations),
+        tensors=tuple(sorted(tensors.values(), key=lambda t: t.role != DATA)),
+        extents=tuple(extents.items()),
+        values=tuple(dict(v for e in agreed for v in e.values).items()),
+        given=tuple(e.forward for e in agreed[:-1]),
+        inner=tuple(replace(e.output, role=_inner_role(e)) for e in made.values()),
+    )
+
+
+def _agreeing(
+    equation: Equation, extents: Mapping[str, Affine], every: tuple[Equation, ...]
+) -> Equation:
+    """The equation with no index that runs to another size than in ``extents``."""
+    numbers = dict(v for e in every for v in e.values)
+    sizes: dict[str, Affine] = {}
+    letters: dict[str, str] = {}
+    used = {name for e in every for name in (*e.indices, *(t.name for t in e.tensors), *numbers)}
+    for index, extent in equation.extents:
+        before = extents.get(index, extent)
+        if before == extent:
+            continue
+        known = set(extent.names) | set(before.names) <= set(numbers)
+        if extent.bare and known and before.evaluate(numbers) == extent.evaluate(numbers):
+            sizes[extent.bare] = before
+        else:
+            pool = (letter for letter in "abdehklmopqrz" if letter not in used)
+            letters[index] = next(pool, index + "_" + equation.output.name)
+            used.add(letters[index])
+    return _renamed(equation, sizes, letters)
+
+
+def _renamed(
+    equation: Equation, sizes: Mapping[str, Affine], letters: Mapping[str, str]
+) -> Equation:
+    """Other names for sizes and for indices."""
+    if not sizes and not letters:
+        return equation
+
+    def moved(tensor: Tensor) -> Tensor:
+        return replace(tensor, shape=tuple(e.substitute(sizes) for e in tensor.shape))
+
+    lhs = rename(equation.forward.lhs, letters)
+    assert isinstance(lhs, Read)  # renaming keeps the node type
+    rhs = substitute(rename(equation.forward.rhs, letters), sizes)
+    extents = ((letters.get(i, i), e.substitute(sizes)) for i, e in equation.extents)
+    return replace(
+        equation,
+        forward=replace(equation.forward, lhs=lhs, rhs=rhs),
+        tensors=tuple(moved(t) for t in equation.tensors),
+        output=moved(equation.output),
+        extents=tuple(extents),
+        values=tuple((n, v) for n, v in equation.values if n not in sizes),
+    )
+
+
+def _inner_role(equation: Equation) -> str:
+    """An intermediate tensor that carries the batch is read like data, else like a parameter."""
+    carries = len(equation.forward.lhs.axes) > len(equation.output.shape)
+    return DATA if carries else PARAMETER
 
 
 @dataclass(frozen=True)
@@ -203,7 +283,7 @@ class Layer:
         if not self.equations:
             raise ValueError(f"layer {self.name} has no equation")
 
-    @property
+    @cached_property
     def equation(self) -> Equation:
-        """The last equation, whose output is the layer's."""
-        return self.equations[-1]
+        """All equations as one, whose output is the layer's."""
+        return combined(self.equations)

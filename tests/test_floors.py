@@ -19,14 +19,14 @@ PACKAGE = ROOT / "derive"
 ERRORS = {"errors"}
 NOUNS = {
     *("affine", "expressions", "functions", "equations", "derivations", "programs"),
-    *("documents", "certificates", "geometry", "specs", "names", "places"),
+    *("documents", "certificates", "geometry", "specs", "names", "places", "tensors"),
 }
 CLAIMS = {"verify"}
 PIPELINE = {"pipeline"}
 DOORS = {"arguments", "reports", "building", "cli", "api", "__init__", "__main__"}
 
 ORACLE = {"interpret", "explicit", "expansion"}
-ORACLE_READS = {"errors", "affine", "expressions", "equations", "functions"} | ORACLE
+ORACLE_READS = {"errors", "affine", "expressions", "equations", "functions", "tensors"} | ORACLE
 
 HEAVY = {"sympy", "numpy", "jinja2"}
 HEAVY_AT_HOME = {*ORACLE, *CLAIMS, "render"}

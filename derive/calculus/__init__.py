@@ -16,7 +16,7 @@ from dataclasses import replace
 
 from ..derivations import Derivation, Gradient
 from ..equations import Equation, Layer
-from ..errors import NotDerivable, UsageError
+from ..errors import UsageError
 from .gradient import differentiate, resolve
 from .recognise import recognise
 
@@ -29,19 +29,22 @@ def derive(layer: Layer, wrt: tuple[str, ...] | None = None) -> Derivation:
     Raises ``UsageError`` for a tensor that the layer does not have, ``NotDerivable`` where a
     rule is missing.
     """
-    if len(layer.equations) > 1:
-        raise NotDerivable(
-            "a layer of several equations has no chain rule over its intermediates yet; "
-            f"{layer.name} has {len(layer.equations)}"
-        )
     equation = layer.equation
     wanted = _wanted(equation, wrt)
-    symbolic = tuple(_named(equation, tensor) for tensor in wanted)
+    symbolic = _gradients(equation, wanted)
     if not equation.sized:
-        return Derivation(layer, symbolic)
+        return Derivation(layer, *symbolic)
     fixed = equation.at_sizes()
-    instance = tuple(_named(fixed, tensor) for tensor in wanted)
-    return Derivation(layer, symbolic, instance, resolve(fixed))
+    inner, instance = _gradients(fixed, wanted)
+    return Derivation(layer, *symbolic, inner, instance, resolve(fixed))
+
+
+def _gradients(
+    equation: Equation, wanted: tuple[str, ...]
+) -> tuple[tuple[Gradient, ...], tuple[Gradient, ...]]:
+    """Those of intermediate tensors, last made first, and those of the tensors wanted."""
+    inner = tuple(_named(equation, t.name) for t in reversed(equation.inner))
+    return inner, tuple(_named(equation, tensor) for tensor in wanted)
 
 
 def _named(equation: Equation, tensor: str) -> Gradient:

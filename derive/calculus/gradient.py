@@ -54,10 +54,11 @@ def resolve(equation: Equation) -> Gradient | None:
 
 def _fresh_entry(equation: Equation, tensor: str) -> tuple[Read, Ranges]:
     """The entry T[m′] to differentiate for: primed letters where T is read by a bare index."""
-    found = reads(equation.forward.rhs, tensor)
+    found = tuple(r for s in equation.statements for r in reads(s.rhs, tensor))
     shape = equation.tensor(tensor).shape
     used = set(equation.indices) | {n for _, e in equation.extents for n in e.names}
-    used |= all_names(equation.forward.rhs) | all_names(equation.forward.lhs)
+    for statement in equation.statements:
+        used |= all_names(statement.rhs) | all_names(statement.lhs)
     used |= {name for name, _ in equation.values}
     offset = len(found[0].axes) - len(shape)
     ranges: Ranges = {}
@@ -77,17 +78,28 @@ def _fresh_entry(equation: Equation, tensor: str) -> tuple[Read, Ranges]:
 
 
 def _chain_rule(recorder: Recorder, equation: Equation, wrt: Read) -> None:
-    """L depends on T through the outputs alone: sum over all of them."""
-    output = equation.forward.lhs
-    upstream = Read(equation.output.gradient, output.axes)
-    over = equation.output_indices
+    """L depends on T through what is computed from T: sum over all entries of that."""
+    users = [s for s in equation.statements if reads(s.rhs, wrt.tensor)]
+    slots: Slots = (
+        ("tensor", wrt.tensor),
+        ("output", ", ".join(s.lhs.tensor for s in users)),
+    )
+    recorder.rewrite("chain_rule", _through(users, wrt, equation, inserted=False), slots)
+    recorder.rewrite("insert_forward", _through(users, wrt, equation, inserted=True), slots)
 
-    def summed(slope: Expr) -> Expr:
-        return Reduce("sum", over, upstream * slope) if over else upstream * slope
 
-    slots: Slots = (("tensor", wrt.tensor), ("output", output.tensor))
-    recorder.rewrite("chain_rule", summed(Partial(output, wrt)), slots)
-    recorder.rewrite("insert_forward", summed(Partial(equation.forward.rhs, wrt)), slots)
+def _through(users: list[Statement], wrt: Read, equation: Equation, *, inserted: bool) -> Expr:
+    """Σ ∂L/∂z · ∂z/∂T over every tensor z that is computed from T."""
+    parts: list[Expr] = []
+    for user in users:
+        upstream = Read(equation.tensor(user.lhs.tensor).gradient, user.lhs.axes)
+        slope = upstream * Partial(user.rhs if inserted else user.lhs, wrt)
+        over = user.lhs.names
+        parts.append(Reduce("sum", over, slope) if over else slope)
+    total = parts[0]
+    for part in parts[1:]:
+        total = total + part
+    return total
 
 
 def _work_out(recorder: Recorder, ties: str) -> None:

@@ -122,9 +122,9 @@ def _rank(tensor: str, equation: Equation) -> int:
 
 
 def _size(read: Read, number: int, equation: Equation) -> Affine:
-    """The size of one axis of a read tensor; ``dy`` is as large as the output."""
-    output = equation.output
-    tensor = output if read.tensor == output.gradient else equation.tensor(read.tensor)
+    """The size of one axis of a read tensor; ``dy`` is as large as ``y``."""
+    every = (*equation.tensors, *equation.inner, equation.output)
+    tensor = next(t for t in every if read.tensor in (t.name, t.gradient))
     return tensor.shape[number - (len(read.axes) - len(tensor.shape))]
 
 

@@ -167,7 +167,7 @@ def hoist(scope: Scope, term: Sum, loops: tuple[str, ...]) -> None:
 
 def _reduced(scope: Scope, expr: Reduce) -> Value:
     """A sum or extremum inside an expression, as a variable of its own."""
-    expr = _plain(scope, expr)
+    asked, expr = expr, _plain(scope, expr)
     if expr in scope.known:
         return scope.known[expr]
     labels = tuple(
@@ -182,7 +182,8 @@ def _reduced(scope: Scope, expr: Reduce) -> Value:
         axes = tuple(scope.wide(scope.sizes[label], Affine.of(label)) for label in labels)
         taps.accumulate(scope, Source(name, name, axes), list(sums_of(statement, scope)))
     value = named(name, labels)
-    scope.known[expr] = value
+    # inside a loop over u the name u is not free again: found there by the name asked for
+    scope.known[expr] = scope.known[asked] = value
     return value
 
 

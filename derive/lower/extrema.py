@@ -9,16 +9,30 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ..affine import Affine
+from ..equations import Statement
 from ..expressions import Condition, Expr, Read, Reduce, Winner, Within, free_names
 from ..programs import Binary, Invoke, Let, Literal, Method, Name, Unary
 from .evaluate import evaluated, hoist, product
 from .loops import at_tap, direct_reads, loops_of
 from .scalars import as_number, condition_value
 from .scope import LOSER, Scope
-from .sources import parts
+from .sources import Source, parts
 from .sums import Product, Sum
 from .values import Value, aligned, elementwise, named, summed
 from .values import product as masked
+
+
+def assigned(scope: Scope, target: Source, statement: Statement) -> bool:
+    """Whether the statement is an extremum and nothing else, and so computed under its name."""
+    expr = statement.rhs
+    labels = tuple(part.bare for part in parts(statement.lhs) if part.bare is not None)
+    if not isinstance(expr, Reduce) or expr.op not in LOSER or not target.plain:
+        return False
+    if set(labels) != set(free_names(expr)):
+        return False
+    extremum(scope, target.name, labels, expr)
+    scope.known[expr] = named(target.name, labels)
+    return True
 
 
 def extremum(scope: Scope, name: str, labels: tuple[str, ...], expr: Reduce) -> None:

@@ -51,7 +51,8 @@ def _too_wide(scope: Scope, term: Sum, loops: list[str]) -> list[str]:
     if all(isinstance(f, Read) for f in term.product.factors):
         return []  # a matrix product broadcasts nothing
     exprs = (*term.product.factors, *term.product.divisors)
-    labels = {n for e in exprs for n in free_names(e)} - set(loops) - {scope.equation.batch}
+    labels = {n for e in exprs for n in free_names(e) if scope.runs(n)}
+    labels -= {*loops, scope.equation.batch}
     more: list[str] = []
     candidates = sorted(labels & set(term.over), key=lambda n: (scope.sizes.number(n), n))
     while candidates and _entries(scope, labels - set(more)) > LARGEST_BROADCAST:

@@ -82,9 +82,10 @@ def constant(value: Fraction) -> Value:
 def index_value(value: Affine, scope: Scope) -> Value:
     """An index expression as an array of integers."""
     total: Value | None = None
-    rest = Affine([(m, c) for m, c in value.terms if not m or m[0] in scope.loops])
-    for monomial, coefficient in value.terms:
-        if not monomial or monomial[0] in scope.loops:
+    fixed = [not m or m[0] in scope.loops or not scope.runs(m[0]) for m, _ in value.terms]
+    rest = Affine([term for term, still in zip(value.terms, fixed, strict=True) if still])
+    for (monomial, coefficient), still in zip(value.terms, fixed, strict=True):
+        if still:
             continue
         label = monomial[0]
         term: Array = Invoke("np.arange", (Literal(str(scope.sizes[label])),))

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
 from ..affine import Affine
-from ..equations import SKIP_OUTSIDE, Equation
+from ..equations import SKIP_OUTSIDE, Equation, Tensor
 from ..expressions import Expr, Read, Subscript
 from ..programs import Action, Array, For, Invoke, Let, Name
 from .sources import Axis, Source, parts
@@ -36,8 +36,8 @@ class Scope:
         self.reducer = ""  # the extremum being taken, if any: decides what padding holds
         self._wanted: dict[Key, tuple[Axis, ...]] = {}
         self._sources: dict[Key, Source] = {}
-        self._taken = {t.name for t in (*equation.tensors, equation.output)}
-        self._taken |= {t.gradient for t in (*equation.tensors, equation.output)}
+        every = (*equation.tensors, *equation.inner, equation.output)
+        self._taken = {name for t in every for name in (t.name, t.gradient)}
         self._taken |= {BATCH, "batch", "dtype", "np", "Gradients", "SHAPES", "EQUATIONS"}
         self._taken |= set(equation.indices)
         self.begin({})
@@ -50,6 +50,10 @@ class Scope:
         self.sizes = Sizes({i: BATCH if n is None else n for i, n in sizes.items()})
         own = set(self.equation.indices)
         self.known = {e: v for e, v in self.known.items() if set(v.labels) <= own}
+
+    def runs(self, name: str) -> bool:
+        """Whether the name is an index (the batch's size ``N`` is none)."""
+        return name.rstrip("*") in self.extents
 
     def alias(self, name: str, like: str) -> None:
         """Another index with the range of one that is there."""
@@ -88,6 +92,9 @@ class Scope:
         self.actions, self.known, self.loops, self._taken = outside, known, loops, taken
         self.emit(*body)
 
+    def _tensors(self) -> tuple[Tensor, ...]:
+        return (*self.equation.tensors, *self.equation.inner, self.equation.output)
+
     # -- tensors --------------------------------------------------------------------------
     def want(self, reads: Iterable[tuple[Read, str]]) -> None:
         """Note how wide a tensor must be for these reads; each comes with its reducer."""
@@ -98,10 +105,11 @@ class Scope:
                 axes = tuple(a.joined(b) for a, b in zip(before, axes, strict=True))
             self._wanted[key] = axes
 
-    def prepare(self) -> None:
-        """Make, once, every larger copy that the noted reads need."""
+    def prepare(self, missing: Collection[str] = ()) -> None:
+        """Make, once, every larger copy that the noted reads need, of all but the missing."""
         for key, axes in self._wanted.items():
-            self._sources[key] = self._prepared(key, axes)
+            if key not in self._sources and key[0] not in missing:
+                self._sources[key] = self._prepared(key, axes)
 
     def _key(self, read: Read, reducer: str) -> Key:
         spreads = tuple(number(part.denominator) for part in parts(read))
@@ -109,7 +117,7 @@ class Scope:
 
     def _fill(self, tensor: str, reducer: str) -> str:
         """What padding holds: nothing counts under an extremum that skips, else zero."""
-        if tensor == self.equation.output.gradient or not reducer:
+        if not reducer or tensor not in {t.name for t in self._tensors()}:
             return ""
         return reducer if self.equation.tensor(tensor).outside == SKIP_OUTSIDE else ""
 
@@ -136,8 +144,9 @@ class Scope:
         return tuple(found)
 
     def _extent(self, tensor: str, axis: int, rank: int, composed: Subscript, part: Affine) -> Size:
-        known = {t.name: t for t in (*self.equation.tensors, self.equation.output)}
-        owner = known.get(tensor) or known[tensor.removeprefix("d")]
+        owner = next((t for t in self._tensors() if t.name == tensor), None) or next(
+            t for t in self._tensors() if t.gradient == tensor
+        )
         if axis < rank - len(owner.shape):
             return BATCH
         if len(composed) > 1:

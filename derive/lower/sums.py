@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
+from ..affine import Affine
 from ..equations import Statement
-from ..expressions import Call, Condition, Expr, Number, Read, Reduce, substitute
+from ..expressions import Call, Condition, Expr, Index, Number, Read, Reduce, substitute
 from .scope import Scope
 
 
@@ -75,13 +76,19 @@ def sums_of(statement: Statement, scope: Scope) -> Iterator[Sum]:
         over: tuple[str, ...] = ()
         where: tuple[Condition, ...] = ()
         body, share = expr, Fraction(sign)
+        count: tuple[Expr, ...] = ()
         while isinstance(body, Reduce) and body.op in ("sum", "mean"):
             over, where = over + body.over, where + body.where
             for index in body.over if body.op == "mean" else ():
-                share /= scope.sizes.number(index)
+                extent = scope.sizes[index]
+                if isinstance(extent, int):
+                    share /= extent
+                else:
+                    count = (Index(Affine.of(extent)),)
             body = body.body
         found = product_of(body)
-        yield Sum(statement.lhs, over, where, replace(found, coefficient=share * found.coefficient))
+        share, divisors = share * found.coefficient, (*found.divisors, *count)
+        yield Sum(statement.lhs, over, where, Product(found.factors, divisors, share))
 
 
 def fixed(term: Sum, values: dict[str, int]) -> Sum:
@@ -98,3 +105,9 @@ def fixed(term: Sum, values: dict[str, int]) -> Sum:
         term.product.coefficient,
     )
     return Sum(lhs, tuple(i for i in term.over if i not in values), moved.where, found)
+
+
+def negated(term: Sum) -> Sum:
+    """The same summand with the other sign."""
+    product = replace(term.product, coefficient=-term.product.coefficient)
+    return replace(term, product=product)

@@ -23,8 +23,8 @@ from .loops import loops_of, nesting
 from .scalars import as_number
 from .scope import LOSER, Scope
 from .sources import Source, parts
-from .sums import Sum, fixed, sums_of
-from .values import Value, aligned
+from .sums import Sum, fixed, negated, sums_of
+from .values import Value, aligned, elementwise
 
 
 def reads(statements: Sequence[Statement]) -> Iterator[tuple[Read, str]]:
@@ -44,6 +44,8 @@ def lower(scope: Scope, name: str, statements: Sequence[Statement]) -> None:
     if not target.plain:
         target = replace(target, name=scope.name(f"{name}_padded"))
     scope.order = _order(scope, lhs)
+    if len(statements) == 1 and extrema.assigned(scope, target, statements[0]):
+        return
     sums = [s for statement in statements for s in sums_of(statement, scope)]
     accumulate(scope, target, sums)
     if not target.plain:
@@ -69,11 +71,9 @@ def accumulate(scope: Scope, target: Source, sums: list[Sum]) -> None:
     sums = [fixed(term, {i: 0 for i in term.over if scope.sizes[i] == 1}) for term in sums]
     for term in sums:
         hoist(scope, term, loops_of(scope, term))
-    if len(sums) == 1 and target.plain and not loops_of(scope, sums[0]):
-        extrema.start_winners(scope, sums[0], ())
-        value = as_number(total(scope, sums[0]))
-        labels = tuple(part.bare for part in parts(sums[0].lhs))
-        if value.labels == labels:
+    if target.plain and not any(loops_of(scope, term) for term in sums):
+        value = _joined(scope, sums)
+        if value.labels == tuple(part.bare for part in parts(sums[0].lhs)):
             scope.assign(target.name, _fresh(value))
             return
     shape = tuple(Literal(str(axis.length)) for axis in target.axes)
@@ -86,6 +86,21 @@ def accumulate(scope: Scope, target: Source, sums: list[Sum]) -> None:
             and not set(loops_of(scope, term)) & set(term.over)
         )
         _add(scope, target, term, "=" if once else "+=")
+
+
+def _joined(scope: Scope, sums: list[Sum]) -> Value:
+    """The sum of summands without loops as one expression."""
+    joined: Value | None = None
+    for term in sums:
+        extrema.start_winners(scope, term, ())
+        minus = joined is not None and term.product.coefficient < 0
+        value = as_number(total(scope, negated(term) if minus else term))
+        if joined is None:
+            joined = value
+        else:
+            joined = elementwise("-" if minus else "+", joined, value, scope.order)
+    assert joined is not None  # a statement has at least one summand
+    return joined
 
 
 def _entrywise(lhs: Read) -> bool:

@@ -74,7 +74,8 @@ def _text(expr: Expr) -> tuple[str, int]:
             whole = value.denominator == 1
             return str(value), (_ATOM if whole and value >= 0 else _NEG if whole else 3)
         case Index(value):
-            return str(value), (_ATOM if len(value.terms) == 1 and value.is_whole else 2)
+            text = str(value)
+            return text, 2 if " " in text else 3 if "*" in text or "/" in text else _ATOM
         case Read(tensor, axes):
             inside = ",".join(_subscript(axis) for axis in axes)
             return (f"{tensor}[{inside}]" if axes else tensor), _ATOM

@@ -1,0 +1,130 @@
+"""A function around its lines: arrays come in by name, results go out with their batch axes."""
+
+from __future__ import annotations
+
+from ..equations import Equation, Tensor
+from ..expressions import Subscript, reads
+from ..programs import (
+    Array,
+    For,
+    Function,
+    Invoke,
+    Item,
+    Let,
+    Literal,
+    Method,
+    Name,
+    Return,
+    Tuple,
+    names,
+    parts,
+)
+from .scope import Scope, number
+from .values import BATCH
+
+GIVEN = ("_arrays", "_lowest", "_highest", "_erf", "Gradients", "bool", "len")
+"""Names that the generated module defines, or Python itself."""
+
+
+def function(
+    name: str, equation: Equation, first: tuple[str, ...], scope: Scope, result: Array
+) -> Function:
+    """Take the arrays in, run the lines of the scope, return the result."""
+    parameters = (*first, *(t.name for t in equation.tensors))
+    body = (*scope.actions, Return(result))
+    used = {n for action in body for n in _used(action)}
+    opening: list[Let] = []
+    taken = Tuple(tuple(Name(p) for p in (*parameters, "batch")))
+    given = tuple((p, Name(p)) for p in parameters)
+    opening.append(Let(taken, Invoke("_arrays", (), given)))
+    lead = _leading(equation, first)
+    facts = (
+        (BATCH, Invoke("len", (Name(lead),))),
+        ("dtype", Method(Name(lead), "dtype", call=False)),
+    )
+    needed = [(Name(name), value) for name, value in facts if name in used]
+    if len(needed) == 1:
+        opening.append(Let(*needed[0]))
+    elif needed:
+        targets, values = zip(*needed, strict=True)
+        opening.append(Let(Tuple(tuple(targets)), Tuple(tuple(values))))
+    opening += _split(equation, first, used)
+    returns = "np.ndarray" if name == "forward" else "Gradients"
+    return Function(name, parameters, (*opening, *body), returns=returns, given=GIVEN)
+
+
+def _leading(equation: Equation, first: tuple[str, ...]) -> str:
+    """The first floating tensor that carries the batch."""
+    names = [t.name for t in equation.data if not t.integer]
+    return names[0] if names else (*first, *(t.name for t in equation.tensors))[0]
+
+
+def _used(action: object) -> set[str]:
+    match action:
+        case Let(target, value, _):
+            return {*names(target), *names(value), *_shape_names(value), *_shape_names(target)}
+        case Return(value):
+            return {*names(value), *_shape_names(value)}
+        case For(_, _, body):
+            return {n for inner in body for n in _used(inner)}
+    return set()
+
+
+def _shape_names(array: Array) -> set[str]:
+    """``N`` inside literals such as ``N * 4``."""
+    found = {BATCH} if isinstance(array, Literal) and BATCH in array.text.split() else set()
+    for part in parts(array):
+        found |= _shape_names(part)
+    return found
+
+
+def _composed(equation: Equation) -> dict[str, tuple[Subscript, ...]]:
+    """Tensors that are read with an axis composed of several indices."""
+    found = {
+        read.tensor: read.axes
+        for statement in equation.statements
+        for read in (*reads(statement.rhs), statement.lhs)
+        if any(len(axis) > 1 for axis in read.axes)
+    }
+    lhs = equation.output
+    if lhs.name in found:
+        found[lhs.gradient] = found[lhs.name]
+    return found
+
+
+def _split(equation: Equation, first: tuple[str, ...], used: set[str]) -> list[Let]:
+    """Reshape tensors whose axes are composed of several indices."""
+    lines = []
+    for name, axes in _composed(equation).items():
+        if name not in (*first, *(t.name for t in equation.tensors)) or name not in used:
+            continue
+        owner = equation.tensor(name.removeprefix("d")) if name in first else equation.tensor(name)
+        sizes = [Literal("-1")] if owner.batched else []
+        sizes += [Literal(str(n)) for n in _part_sizes(axes, owner, equation)]
+        lines.append(Let(Name(name), Method(Name(name), "reshape", tuple(sizes))))
+    return lines
+
+
+def _part_sizes(axes: tuple[Subscript, ...], owner: Tensor, equation: Equation) -> list[int]:
+    sizes: list[int] = []
+    for axis, extent in zip(axes[len(axes) - len(owner.shape) :], owner.shape, strict=True):
+        if len(axis) == 1:
+            sizes.append(number(extent))
+        else:
+            sizes += [number(equation.extent(str(part))) for part in axis]
+    return sizes
+
+
+def returned(
+    tensor: Tensor, axes: tuple[Subscript, ...], equation: Equation, name: str = ""
+) -> Array:
+    """The result with the batch axes, and composed axes as one, on it again."""
+    array = Name(name or tensor.name)
+    sizes = tuple(Literal(str(n)) for n in tensor.sizes())
+    if tensor.batched and not sizes:  # [()] makes a number of an array without axes
+        return Item(Method(array, "reshape", (Name("batch"),)), ("()",))
+    if tensor.batched:
+        return Method(array, "reshape", (Literal("*batch"), *sizes))
+    if any(len(axis) > 1 for axis in axes):
+        return Method(array, "reshape", sizes)
+    return array
