@@ -165,8 +165,17 @@ def _scripts(base: Math, sub: Math | None, sup: Math | None) -> str:
 def _grouped(math: Math) -> str:
     """The side of a fraction, in brackets if it is more than one thing."""
     text = _line(math, tight=False)
-    simple = not isinstance(math, Row) or (len(math.items) == 2 and math.items[0] == Operator("∂"))
-    return text if simple else f"({text})"
+    return text if _whole(math) else f"({text})"
+
+
+def _whole(math: Math) -> bool:
+    """Whether a formula stays together next to a slash."""
+    match math:
+        case Hued(_, body):
+            return _whole(body)
+        case Row((Operator("∂"), _) | (Upright(), Fenced())):
+            return True
+    return not isinstance(math, Row | Fraction | Big)
 
 
 def _big(math: Big) -> str:

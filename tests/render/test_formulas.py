@@ -6,7 +6,7 @@ from fractions import Fraction
 
 import pytest
 from examples import conv, equation, strided, toy
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from derive.affine import Affine
@@ -86,7 +86,12 @@ def read_back(text: str) -> Fraction:
     return eval(re.sub(r"(\d+)", r"F(\1)", text), {"F": Fraction, "__builtins__": {}})
 
 
+HALF = Number(Fraction(1)) / Number(Fraction(2))
+
+
+@settings(max_examples=200)
 @given(ARITHMETIC)
+@example(-(-(Number(Fraction(1)) / HALF)))
 def test_brackets_stand_where_the_value_needs_them(expr):
     try:
         expected = value(expr)
@@ -96,7 +101,9 @@ def test_brackets_stand_where_the_value_needs_them(expr):
     assert read_back(text) == expected
 
 
+@settings(max_examples=200)
 @given(ARITHMETIC)
+@example(-(-(Number(Fraction(1)) / HALF)))
 def test_the_equation_language_brackets_where_the_value_needs_it(expr):
     try:
         expected = value(expr)
