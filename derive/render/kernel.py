@@ -70,15 +70,17 @@ def _title(derivation: Derivation) -> str:
 
 def _docstring(derivation: Derivation) -> list[str]:
     """The derivation in short: the equation, and each gradient in the form it was derived."""
-    out = [*_paragraph("Forward:", [derivation.forward])]
-    for gradient in derivation.gradients:
+    out = [*_paragraph("Forward:", list(derivation.equation.statements))]
+    for gradient in (*derivation.inner, *derivation.gradients):
         statements = [gradient.gather, *(s for s in gradient.scatters if s != gradient.gather)]
         out += ["", *_paragraph(f"Gradient of {gradient.of}, by the chain rule:", statements)]
     meanings = [f"{name}: {words}" for name, words in derivation.layer.meanings]
     if meanings:
         out += ["", *wrap("; ".join(meanings) + ".", WIDTH - 4)]
     if derivation.layer.command:
-        out += ["", "Generated and proved by:", "", *_broken(derivation.layer.command, 4)]
+        out += ["", "Generated and proved by:", ""]
+        for line in derivation.layer.command.splitlines():
+            out += _broken(line, 4)
     return out
 
 
@@ -102,9 +104,9 @@ def _broken(line: str, indent: int) -> list[str]:
 
 
 def _equations(derivation: Derivation) -> list[str]:
-    instance = derivation.equation.at_sizes().forward
-    statements = [instance, *(g.gather for g in derivation.instance)]
-    return [equation_text(statement) for statement in statements]
+    forward = derivation.equation.at_sizes().statements
+    gradients = (*derivation.inner_instance, *derivation.instance)
+    return [equation_text(s) for s in (*forward, *(g.gather for g in gradients))]
 
 
 def _fields(derivation: Derivation, equation: Equation) -> list[str]:
@@ -153,7 +155,8 @@ def _comment(comment: Comment) -> list[str]:
 
 def _real(derivation: Derivation) -> bool:
     """Whether any function or division takes integers to floating point."""
-    statements = [derivation.forward, *(g.gather for g in derivation.gradients)]
+    gradients = (*derivation.inner, *derivation.gradients)
+    statements = [*derivation.equation.statements, *(g.gather for g in gradients)]
     needed = {kind for s in statements for kind in kinds(s.rhs)}
     return bool(needed & {"rational", "smooth"})
 

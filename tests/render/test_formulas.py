@@ -91,7 +91,7 @@ HALF = Number(Fraction(1)) / Number(Fraction(2))
 
 @settings(max_examples=200)
 @given(ARITHMETIC)
-@example(-(-(Number(Fraction(1)) / HALF)))
+@example(Call("neg", (-(Number(Fraction(1)) / HALF),)))
 def test_brackets_stand_where_the_value_needs_them(expr):
     try:
         expected = value(expr)
@@ -103,7 +103,7 @@ def test_brackets_stand_where_the_value_needs_them(expr):
 
 @settings(max_examples=200)
 @given(ARITHMETIC)
-@example(-(-(Number(Fraction(1)) / HALF)))
+@example(Call("neg", (-(Number(Fraction(1)) / HALF),)))
 def test_the_equation_language_brackets_where_the_value_needs_it(expr):
     try:
         expected = value(expr)
