@@ -70,6 +70,10 @@ class Form:
     reasons: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = ()
 
 
+COMPACTING = ("inline", "cancel", "fold", "factor")
+"""The rules that make a gradient compact; they come after all others."""
+
+
 @dataclass(frozen=True)
 class Gradient:
     """∂L/∂(one tensor), with the way that led to it.
@@ -100,6 +104,14 @@ class Gradient:
     def gather(self) -> Statement:
         """``d[a] = Σ …``: every entry of the gradient as one expression."""
         return self.steps[-1].after
+
+    @property
+    def raw(self) -> Statement:
+        """The gather form as reverse mode gave it, before it was made compact."""
+        for step in self.steps:
+            if step.rule in COMPACTING:
+                return step.before
+        return self.gather
 
     @property
     def scatters(self) -> tuple[Statement, ...]:

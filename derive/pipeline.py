@@ -78,7 +78,8 @@ def prove(
 
     if not source:
         return Certificate(())
-    two = any(gradient.scatter_steps for gradient in derivation.instance)
+    every = (*derivation.inner_instance, *derivation.instance)
+    two = any(gradient.scatter_steps or gradient.raw != gradient.gather for gradient in every)
     forms = ("scatter", "gather") if two else ()
     return verify(derivation, source, tuple(kernel(derivation, form) for form in forms), progress)
 

@@ -17,6 +17,7 @@ from dataclasses import replace
 from ..derivations import Derivation, Gradient
 from ..equations import Equation, Layer
 from ..errors import UsageError
+from .compact import Reverse, compacted
 from .gradient import differentiate, resolve
 from .recognise import recognise
 
@@ -43,8 +44,12 @@ def _gradients(
     equation: Equation, wanted: tuple[str, ...]
 ) -> tuple[tuple[Gradient, ...], tuple[Gradient, ...]]:
     """Those of intermediate tensors, last made first, and those of the tensors wanted."""
-    inner = tuple(_named(equation, t.name) for t in reversed(equation.inner))
-    return inner, tuple(_named(equation, tensor) for tensor in wanted)
+    reverse = Reverse()
+    inner, found = (
+        tuple(compacted(_named(equation, tensor), reverse, equation) for tensor in names)
+        for names in (tuple(t.name for t in reversed(equation.inner)), wanted)
+    )
+    return inner, found
 
 
 def _named(equation: Equation, tensor: str) -> Gradient:

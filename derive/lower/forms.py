@@ -12,9 +12,9 @@ def chosen(
 ) -> tuple[str, tuple[Statement, ...]]:
     """``("scatter" | "gather", statements)``: the form asked for, or that multiplies less.
 
-    A gradient through a maximum is always scattered: the winner is known window by window.
+    Only the fastest uses a compact form. A gradient through a maximum is always scattered: the winner is known window by window.
     """
-    gather = (gradient.gather,)
+    gather = (gradient.gather if form == "fastest" else gradient.raw,)
     if not gradient.scatter_steps:
         return "gather", gather
     if any(isinstance(node, Winner) for node in walk(gradient.gather.rhs)):
