@@ -75,7 +75,7 @@ class Frame:
         """The frame of an equation whose sizes are known."""
         fixed = equation.at_sizes()
         shapes: dict[str, tuple[int, ...]] = {}
-        for tensor in (*fixed.tensors, fixed.output):
+        for tensor in (*fixed.tensors, *fixed.inner, fixed.output):
             shapes[tensor.name] = shapes[tensor.gradient] = tensor.sizes()
         extents = {i: e.number for i, e in fixed.extents if e.number is not None}
         skipped = frozenset(t.name for t in fixed.tensors if t.outside == SKIP_OUTSIDE)
@@ -84,6 +84,8 @@ class Frame:
     def ranges(self, lhs: Read) -> dict[str, int]:
         """How far each index on a left-hand side runs (KeyError if that is not known)."""
         found: dict[str, int] = {}
+        if len(lhs.axes) != len(self.shapes[lhs.tensor]):
+            raise KeyError(f"the batch axis of {lhs.tensor} has no number")
         for axis, extent in zip(lhs.axes, self.shapes[lhs.tensor], strict=True):
             for part in axis:
                 name = part.bare

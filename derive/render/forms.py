@@ -25,7 +25,7 @@ def form_of(gradient: Gradient, sheet: Sheet) -> Form | None:
 def form_blocks(gradient: Gradient, sheet: Sheet) -> list[Block]:
     """The sentence about the form, its table, its reasons and its picture."""
     form = form_of(gradient, sheet)
-    if form is None:
+    if form is None or (form.kind == "none" and not form.reasons):
         return []
     out: list[Block] = [Paragraph(form_sentence(gradient, form, sheet))]
     if form.kind == "full_convolution" and (why := _why(gradient, form, sheet)):

@@ -52,7 +52,7 @@ def fit(*shapes: tuple[int, ...]) -> bool:
 def forward_grids(sheet: Sheet, frame: Frame) -> tuple[Math, tuple[Math, ...]] | None:
     """The line y = x ⋆ w, entry by entry, for a plain convolution without channels."""
     taps, here = sheet.taps, sheet.here
-    if taps is None or here is None or not taps.tensor or len(here.data) != 1:
+    if taps is None or here is None or not taps.tensor or len(here.data) != 1 or here.given:
         return None
     x, y = here.data[0], here.output
     shapes = tuple(frame.shapes[name] for name in (y.name, x.name, taps.tensor))
@@ -75,8 +75,9 @@ def turned(sheet: Sheet) -> bool:
         return False
     parts = [
         part
-        for tensor in equation.data
-        for read in reads(equation.forward.rhs, tensor.name)
+        for tensor in (*equation.data, *equation.inner)
+        for statement in equation.statements
+        for read in reads(statement.rhs, tensor.name)
         for axis in read.axes
         for part in axis
     ]

@@ -36,7 +36,7 @@ Cells = dict[tuple[tuple[int, ...], tuple[int, ...]], Expr]
 def matrix_blocks(sheet: Sheet) -> list[Block]:
     """The matrix where it fits, and the counts of shared and separate weights."""
     here, frame = sheet.here, sheet.frame
-    if here is None or frame is None or sheet.taps is None or not sheet.taps.tensor:
+    if here is None or frame is None or sheet.taps is None or not sheet.taps.tensor or here.given:
         return []
     x, y = here.data[0], here.output
     inputs, outputs = prod(x.sizes()), prod(y.sizes())

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from ..affine import Affine
 from ..documents import Fenced, Math, Numeral, Operator, Row, Symbol
 from ..equations import Equation
-from ..expressions import Condition, Divides, Equal, Reduce, Subscript, reads, walk
+from ..expressions import Condition, Divides, Equal, Expr, Reduce, Subscript, reads, walk
 
 TIMES = Operator("\u2062")
 """Invisible times: juxtaposition in print, ``·`` or ``*`` in text."""
@@ -35,9 +35,16 @@ class Taps:
 
     @classmethod
     def of(cls, equation: Equation) -> Taps | None:
-        """The taps of an equation at sizes, None if nothing slides."""
-        rhs = equation.forward.rhs
-        data = {t.name for t in equation.data}
+        """The taps of an equation at sizes, None if nothing slides.
+
+        Of several statements the first with a kernel counts, else the first with a window.
+        """
+        found = [t for s in equation.statements if (t := cls._of(s.rhs, equation)) is not None]
+        return next((taps for taps in found if taps.tensor), found[0] if found else None)
+
+    @classmethod
+    def _of(cls, rhs: Expr, equation: Equation) -> Taps | None:
+        data = {t.name for t in (*equation.data, *equation.inner) if t.batched}
         summed = {i for node in walk(rhs) if isinstance(node, Reduce) for i in node.over}
         slid = {
             name
@@ -87,8 +94,9 @@ class Notation:
     @classmethod
     def of(cls, equation: Equation) -> Notation:
         """The notation of one equation and its gradients."""
-        gradients = {tensor.gradient: tensor.name for tensor in equation.tensors}
-        taken = {*equation.indices, *(tensor.name for tensor in equation.tensors)}
+        tensors = (*equation.tensors, *equation.inner)
+        gradients = {tensor.gradient: tensor.name for tensor in tensors}
+        taken = {*equation.indices, *(tensor.name for tensor in tensors)}
         upstream = equation.output.gradient
         shown = upstream if "g" in taken else "g"
         return cls(upstream, gradients, dict(equation.extents), shown)

@@ -6,6 +6,8 @@ are phrases. Nothing here knows a layer.
 
 from __future__ import annotations
 
+import ast
+
 from ..certificates import Certificate
 from ..derivations import Derivation, Gradient
 from ..documents import (
@@ -21,12 +23,13 @@ from ..documents import (
     Symbol,
 )
 from ..equations import Statement
-from ..expressions import ZERO, Reduce, walk
+from ..expressions import ZERO, Reduce, reads, walk
 from . import worked
 from .forms import form_blocks
 from .formulas import expression
 from .grids import forward_grids, turned
 from .matrix import matrix_blocks
+from .notation import COMMA, Taps, joined
 from .phrases import Slot
 from .proof import omitted, sentences
 from .setting import setting
@@ -52,39 +55,77 @@ def notes(
         blocks.append(Listing(derivation.layer.command, "sh"))
     blocks += setting(sheet)
     blocks += forward(sheet)
-    for gradient in derivation.gradients:
+    blocks += _reverse(sheet)
+    for gradient in (*derivation.inner, *derivation.gradients):
         blocks += gradient_blocks(gradient, sheet)
     blocks += matrix_blocks(sheet)
     if source:
         say = sheet.say.say
         blocks += [Heading(1, say("headings.kernel")), Paragraph(say("kernel.intro"))]
-        blocks.append(Listing(source))
+        blocks.append(Listing(passes(source)))
     blocks += _proof(certificate, sheet)
     return Document(derivation.layer.title, tuple(blocks))
 
 
 def forward(sheet: Sheet) -> list[Block]:
-    """The forward equation, in symbols, in numbers and written out."""
-    say = sheet.say.say
+    """The forward equations, in symbols, in numbers and written out."""
+    say, equation = sheet.say.say, sheet.equation
     out: list[Block] = [Heading(1, say("headings.forward"))]
-    equations = sheet.derivation.layer.equations
-    if len(equations) > 1:
-        out.append(Paragraph(say("forward.intermediate", count=len(equations))))
-    out.append(Display(tuple(sheet.row(e.forward) for e in equations), name="forward"))
+    if equation.given:
+        out.append(Paragraph(say("forward.intermediate", count=len(equation.statements))))
+    rows = tuple(sheet.row(statement) for statement in equation.statements)
+    out.append(Display(rows, name="forward"))
     if any(isinstance(e, Reduce) and e.op in ("max", "min") for e in _nodes(sheet)):
-        out.append(Paragraph(say(f"forward.ties_{sheet.equation.ties}")))
+        out.append(Paragraph(say(f"forward.ties_{equation.ties}")))
     if sheet.here is None or sheet.frame is None:
         return out
+    fixed = tuple(sheet.row(statement, here=True) for statement in sheet.here.statements)
+    if fixed != rows:
+        out += [Paragraph(say("forward.numbers")), Display(fixed)]
+    out += _resolved(sheet)
     here = sheet.one(sheet.here.forward)
-    if sheet.row(here, here=True) != sheet.row(sheet.equation.forward):
-        out += [Paragraph(say("forward.numbers")), Display((sheet.row(here, here=True),))]
+    if sheet.derivation.resolved is not None:
+        here = sheet.one(sheet.derivation.resolved.gather)
     if picture := forward_grids(sheet, sheet.frame):
         out += [Paragraph(say("forward.grid")), Display((picture,), name="picture")]
     return out + _entries(here, sheet, "forward")
 
 
 def _nodes(sheet: Sheet) -> list[object]:
-    return [node for e in sheet.derivation.layer.equations for node in walk(e.forward.rhs)]
+    return [node for s in sheet.equation.statements for node in walk(s.rhs)]
+
+
+def _resolved(sheet: Sheet) -> list[Block]:
+    """How the deltas of the forward equation itself are solved, and its two forms."""
+    resolved = sheet.derivation.resolved
+    if resolved is None:
+        return []
+    say, output = sheet.say.say, Symbol(sheet.equation.output.name)
+    out: list[Block] = [Heading(2, say("headings.resolved")), Paragraph(say("resolved.intro"))]
+    out += steps(resolved, sheet, here=True)
+    if resolved.scatter_steps:
+        out.append(Paragraph(say("resolved.scatter", output=output)))
+        rows = tuple(sheet.row(scatter, here=True) for scatter in resolved.scatters)
+        out.append(Display(rows, name="scatter_forward"))
+    return out
+
+
+def _reverse(sheet: Sheet) -> list[Block]:
+    """What reverse mode is, for a layer of several equations."""
+    derivation = sheet.derivation
+    if not derivation.inner:
+        return []
+    tensors = (Symbol(gradient.of) for gradient in derivation.inner)
+    out: list[Block] = [Heading(1, sheet.say.say("headings.reverse"))]
+    return [*out, Paragraph(sheet.say.say("reverse.intro", tensors=joined(tensors, COMMA)))]
+
+
+def passes(source: str) -> str:
+    """The functions forward and backward of a kernel, without the module around them."""
+    rows = source.splitlines()
+    functions = (node for node in ast.parse(source).body if isinstance(node, ast.FunctionDef))
+    shown = (f for f in functions if not f.name.startswith("_"))
+    return "\n\n\n".join("\n".join(rows[f.lineno - 1 : f.end_lineno]) for f in shown) + "\n"
 
 
 def _entries(value: Statement, sheet: Sheet, table: str) -> list[Block]:
@@ -105,9 +146,10 @@ def gradient_blocks(gradient: Gradient, sheet: Sheet) -> list[Block]:
     say, tensor = sheet.say.say, Symbol(gradient.of)
     lhs = sheet.one(gradient.gather).lhs
     goal = expression(lhs, sheet.notation)
+    slots: dict[str, Slot] = {"goal": goal, "tensor": tensor}
     out: list[Block] = [
         Heading(1, say("headings.gradient", tensor=tensor)),
-        Paragraph(say("gradient.goal", goal=goal, tensor=tensor)),
+        Paragraph(say("gradient.goal" if lhs.axes else "gradient.goal_one", slots)),
     ]
     if gradient.gather.rhs == ZERO:
         return [*out, Paragraph(say("gradient.zero", tensor=tensor))]
@@ -119,7 +161,7 @@ def gradient_blocks(gradient: Gradient, sheet: Sheet) -> list[Block]:
     out += _two_ways(gradient, sheet)
     if form := form_blocks(gradient, sheet):
         out += [Heading(2, say("headings.form")), *form]
-    if here is not None:
+    if here is not None and gradient in sheet.derivation.gradients:
         out += _gradient_entries(here, sheet)
     return out
 
@@ -157,7 +199,7 @@ def _two_ways(gradient: Gradient, sheet: Sheet) -> list[Block]:
     scatters = tuple(sheet.row(scatter) for scatter in gradient.scatters)
     taps = sheet.taps
     key = "equal_plain"
-    if taps is not None and taps.tensor:
+    if taps is not None and taps.tensor and all(_slides(s, taps) for s in gradient.scatters):
         key = "equal_turned" if turned(sheet) else "equal"
     return [
         Heading(2, say("headings.two_ways")),
@@ -168,6 +210,11 @@ def _two_ways(gradient: Gradient, sheet: Sheet) -> list[Block]:
         Display((sheet.row(gradient.gather),)),
         Paragraph(say(f"two_ways.{key}", slots)),
     ]
+
+
+def _slides(scatter: Statement, taps: Taps) -> bool:
+    """Whether a scatter sends products of kernel taps to the entries of their window."""
+    return set(taps.names) <= set(scatter.lhs.names) and bool(reads(scatter.rhs, taps.tensor))
 
 
 def _gradient_entries(here: Gradient, sheet: Sheet) -> list[Block]:

@@ -28,7 +28,7 @@ from ..expressions import (
 
 def independent(equation: Equation) -> bool:
     """Whether the batch index occurs only as the first subscript of data."""
-    for node in walk(equation.forward.rhs):
+    for node in (n for s in equation.statements for n in walk(s.rhs)):
         if isinstance(node, Reduce | Winner) and equation.batch in node.over:
             return False
         if isinstance(node, Index) and equation.batch in node.value.names:

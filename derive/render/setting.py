@@ -19,7 +19,7 @@ from ..documents import (
     Symbol,
     Table,
 )
-from ..equations import NO_OUTSIDE, Equation, Tensor
+from ..equations import NO_OUTSIDE, Equation, Statement, Tensor
 from ..expressions import Read, Reduce, reads, walk
 from .grids import turned
 from .notation import EQUALS, MINUS, PLUS, TIMES, affine, joined
@@ -34,7 +34,7 @@ def setting(sheet: Sheet) -> list[Block]:
     output = Symbol(equation.output.name)
     upstream, loss = sheet.upstream(), sheet.loss()
     out: list[Block] = [Heading(1, say.say("headings.setting")), _table(sheet)]
-    out += [Paragraph(say.say("setting.size", index=i, formula=f)) for i, f in _sizes(sheet)]
+    out += [Paragraph(sentence) for sentence in _sizes(sheet)]
     out += [Paragraph(s) for s in _outside(sheet)]
     if sheet.taps is not None and sheet.taps.tensor:
         key = "convolution" if turned(sheet) else "correlation"
@@ -56,8 +56,8 @@ def _table(sheet: Sheet) -> Table:
     say, equation, here = sheet.say, sheet.equation, sheet.here
     names = ("symbol", "meaning", "size", *(("numbers",) if here else ()))
     rows: list[Cells] = []
-    for tensor in (*equation.tensors, equation.output):
-        cells = (_symbol(tensor.name), _meaning(tensor.name, tensor.role, sheet))
+    for tensor in (*equation.tensors, *equation.inner, equation.output):
+        cells = (_symbol(tensor.name), meaning(tensor, sheet))
         shown = [tensor, *([here.tensor(tensor.name)] if here else [])]
         rows.append((*cells, *((shape(t, sheet),) for t in shown)))
     for index in equation.indices:
@@ -70,6 +70,12 @@ def _table(sheet: Sheet) -> Table:
 
 def _symbol(name: str) -> tuple[Inline, ...]:
     return (Symbol(name),)
+
+
+def meaning(tensor: Tensor, sheet: Sheet) -> tuple[Inline, ...]:
+    """What a tensor is: in the layer's words, else by its role."""
+    inner = tensor.name in {t.name for t in sheet.equation.inner}
+    return _meaning(tensor.name, "intermediate" if inner else tensor.role, sheet)
 
 
 def _meaning(name: str, role: str, sheet: Sheet) -> tuple[Inline, ...]:
@@ -92,8 +98,8 @@ def shape(tensor: Tensor, sheet: Sheet) -> Inline:
 def _outside(sheet: Sheet) -> Iterator[tuple[Inline, ...]]:
     """What a read outside gives, for every tensor that is read with a moving subscript."""
     here = sheet.here if sheet.here is not None else sheet.equation
-    for tensor in here.tensors:
-        found = reads(here.forward.rhs, tensor.name)
+    for tensor in (*here.tensors, *here.inner):
+        found = [r for s in here.statements for r in reads(s.rhs, tensor.name)]
         moving = any(part.bare is None and part.number is None for r in found for part in _parts(r))
         if moving:
             leaves = any(_leaves(read, tensor, here) for read in found)
@@ -129,34 +135,35 @@ def _is_index(monomial: tuple[str, ...], equation: Equation) -> bool:
 
 
 # -- the size of the output -------------------------------------------------------------------
-def _sizes(sheet: Sheet) -> Iterator[tuple[Math, Math]]:
+def _sizes(sheet: Sheet) -> Iterator[tuple[Inline, ...]]:
     """For each output index: O = ⌊(H + 2p − d(K − 1) − 1)/s⌋ + 1, with the numbers put in."""
-    here = sheet.here
+    here, equation = sheet.here, sheet.equation
     if here is None:
         return
-    for number, index in enumerate(sheet.equation.output_indices):
-        symbols, values = _window(sheet.equation, index), _window(here, index)
-        if symbols is None or values is None:
-            continue
-        outputs = here.extent(index).number
-        if outputs is None or _predicted(values) != outputs:
-            continue  # padded by different amounts, or cut by other rules
-        formula = (affine(sheet.equation.extent(index)), EQUALS, _count(symbols, symbols), EQUALS)
-        yield (
-            Symbol(sheet.equation.output_indices[number]),
-            Row((*formula, _count(values, symbols), EQUALS, Numeral(str(outputs)))),
-        )
+    for one, fixed in zip(equation.statements, here.statements, strict=True):
+        for index in one.lhs.names:
+            symbols, values = _window(one, index, equation), _window(fixed, index, here)
+            if symbols is None or values is None:
+                continue
+            size = here.extent(index).number
+            if size is None or _predicted(values) != size:
+                continue  # padded by different amounts, or cut by other rules
+            formula = (affine(equation.extent(index)), EQUALS, _count(symbols, symbols), EQUALS)
+            whole = Row((*formula, _count(values, symbols), EQUALS, Numeral(str(size))))
+            slots = {"index": Symbol(index), "formula": whole, "tensor": Symbol(one.lhs.tensor)}
+            key = "size" if one is equation.forward else "size_inner"
+            yield sheet.say.say(f"setting.{key}", slots)
 
 
 Window = tuple[Affine, Affine, Affine, Affine, Affine]
 """Input size, padding in front, dilation, taps, stride of one axis."""
 
 
-def _window(equation: Equation, index: str) -> Window | None:
+def _window(statement: Statement, index: str, equation: Equation) -> Window | None:
     """The window that an output index moves, if one single tap index shares its subscript."""
-    summed = {i for e in walk(equation.forward.rhs) if isinstance(e, Reduce) for i in e.over}
-    for tensor in equation.data:
-        for read in reads(equation.forward.rhs, tensor.name):
+    summed = {i for e in walk(statement.rhs) if isinstance(e, Reduce) for i in e.over}
+    for tensor in (*equation.data, *equation.inner):
+        for read in reads(statement.rhs, tensor.name):
             offset = len(read.axes) - len(tensor.shape)
             for axis, extent in zip(read.axes[offset:], tensor.shape, strict=True):
                 taps = [n for n in axis[0].names if n in summed]

@@ -96,5 +96,6 @@ class Sheet:
 
     def at_sizes(self, gradient: Gradient) -> Gradient | None:
         """The same gradient with numbers, None while they are unknown."""
-        found = [g for g in self.derivation.instance if g.of == gradient.of]
+        every = (*self.derivation.inner_instance, *self.derivation.instance)
+        found = [g for g in every if g.of == gradient.of]
         return found[0] if found else None

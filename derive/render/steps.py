@@ -29,15 +29,21 @@ def steps(gradient: Gradient, sheet: Sheet, *, here: bool) -> list[Block]:
 def sentence(step: Step, tensor: str, sheet: Sheet) -> tuple[Inline, ...]:
     """Why a step is allowed; a rule without a phrase is named."""
     slots = _slots(step, tensor, sheet)
-    return sheet.say.first(tuple(f"steps.{key}" for key in _keys(step, slots)), slots)
+    return sheet.say.first(tuple(f"steps.{key}" for key in _keys(step, slots, sheet)), slots)
 
 
-def _keys(step: Step, slots: dict[str, Slot]) -> Iterable[str]:
+def _keys(step: Step, slots: dict[str, Slot], sheet: Sheet) -> Iterable[str]:
     """The phrase of the rule, first the one for this very case."""
     if step.rule == "selection":
         yield f"selection_{slots['ties']}"
     if step.rule == "solve" and not step.conditions:
         yield "solve_always"
+    if step.rule == "chain_rule" and ", " in str(dict(step.slots).get("output")):
+        yield "chain_rule_several"
+    if step.rule == "insert_forward" and ", " in str(dict(step.slots).get("output")):
+        yield "insert_forward_several"
+    if step.rule == "delta" and not sheet.one(step.before).lhs.axes:
+        yield "delta_one"
     if step.rule == "drop_conditions" and not step.conditions:
         yield "drop_conditions_some"
     yield step.rule
@@ -79,7 +85,7 @@ def _slot(name: str, value: str | Affine | Expr, sheet: Sheet) -> Slot:
     if isinstance(value, Expr):
         return _entry(value, sheet)
     if name in ("tensor", "output"):
-        return Symbol(value)
+        return joined([Symbol(tensor) for tensor in value.split(", ")], COMMA)
     return _functions(value, sheet) if name == "function" and value else value
 
 

@@ -200,7 +200,7 @@ def test_words_of_a_person_cannot_become_tex_commands():
 
 
 def test_a_listing_cannot_be_ended_from_inside():
-    text = tex(notes(toy(), None, "a = 1\n\\end{lstlisting}\n\\input{x} # é ∂\n"))
+    text = tex(Document("", (Listing("a = 1\n\\end{lstlisting}\n\\input{x} # é ∂\n"),)))
     assert text.count("\\end{lstlisting}") == text.count("\\begin{lstlisting}")
 
 
