@@ -1,4 +1,4 @@
-"""One entry of a forward equation, written out in SymPy scalars.
+"""Statements written out in SymPy scalars, entry by entry.
 
 Index expressions are evaluated with ``Affine.evaluate`` at every tap: slow, and short enough
 to be seen to be right. Choices (max, relu, where, ...) are made at given numbers if there are
@@ -13,11 +13,12 @@ from itertools import product
 from math import prod
 from typing import Any
 
+import numpy as np
 import sympy
 from numpy.typing import NDArray
 
 from .affine import Affine
-from .equations import NO_OUTSIDE, SKIP_OUTSIDE, Equation
+from .equations import NO_OUTSIDE, SKIP_OUTSIDE, Equation, Statement
 from .errors import DeriveError, NotDerivable
 from .expressions import (
     Bracket,
@@ -105,9 +106,10 @@ each for equal arguments of maximum and minimum.
 
 
 class Expansion:
-    """The forward equation at given sizes, ready to be written out entry by entry.
+    """The statements of an equation at given sizes, written out entry by entry, in order.
 
-    ``entries``      the symbols of every tensor, the batch axis included
+    ``entries``      the symbols of every tensor, the batch axis included; the entries of what
+                     the statements give are added
     ``fixed``        the number of every symbol at which choices are made; may be empty
     ``must_choose``  an open choice is NotDerivable
     """
@@ -120,10 +122,22 @@ class Expansion:
         fixed: Mapping[Scalar, Scalar],
         must_choose: bool,
     ) -> None:
-        self.equation, self.extents, self.entries = equation, extents, entries
+        self.equation, self.extents, self.entries = equation, extents, dict(entries)
         self.fixed, self.must_choose = dict(fixed), must_choose
+        self.writing = equation.output.name
         sizes = equation.extent(equation.batch).names if equation.batch in extents else ()
         self.sizes = dict.fromkeys(sizes, extents[equation.batch]) if sizes else {}
+
+    def write_out(self, statement: Statement, shape: tuple[int, ...]) -> None:
+        """Add every entry of the left-hand side, whose shape is given."""
+        self.writing = statement.lhs.tensor
+        indices = statement.lhs.names
+        places = product(*(range(self.extents[index]) for index in indices))
+        values = np.empty(prod(shape), dtype=object)
+        values[:] = [
+            self.value(statement.rhs, dict(zip(indices, place, strict=True))) for place in places
+        ]
+        self.entries[self.writing] = values.reshape(shape)
 
     def value(self, expr: Expr, at: At, skipping: bool = False) -> Scalar | None:
         """``expr`` at given indices; None is a tap that does not count under max or min."""
@@ -235,7 +249,7 @@ class Expansion:
     def _select(self, op: str, taps: list[Scalar]) -> Scalar:
         """The winning tap, or the mean of equal winners if they split the gradient."""
         if not taps:
-            raise DeriveError(f"a {op} of {self.equation.output.name} has no valid read")
+            raise DeriveError(f"a {op} of {self.writing} has no valid read")
         ranks = self._ranks(taps, op)
         if ranks is None:
             return (sympy.Max if op == "max" else sympy.Min)(*taps)

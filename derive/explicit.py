@@ -2,8 +2,9 @@
 
     ∂L/∂x[m] = Σ_a g[a] · diff(y[a], x[m])
 
-What a student would do by hand; meant for small sizes (see :func:`terms`). It shares no
-code with the calculus nor with the oracle, so that agreement with them means something.
+What a student would do by hand; meant for small sizes (see :func:`terms`). Intermediate
+tensors are written out, so that y holds entries of the given tensors only. It shares no code
+with the calculus nor with the oracle, so that agreement with them means something.
 
 Where a maximum, relu or their like has to choose, ``Max.diff`` is never asked: the choice
 is made first, at the numbers in ``at``, and only the chosen branch is differentiated.
@@ -16,7 +17,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import product
-from math import prod
+from math import ceil, prod
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,7 @@ from numpy.typing import NDArray
 from .equations import Equation, Tensor
 from .errors import NotDerivable, UsageError
 from .expansion import Expansion, Scalar
-from .expressions import Call, Expr, Reduce, walk
+from .expressions import Call, Expr, Number, Read, Reduce, walk
 
 Entries = NDArray[Any]
 """An object array of SymPy expressions."""
@@ -130,24 +131,42 @@ def sharing(equation: Equation, tensor: str = "x") -> Sharing:
 
 
 def terms(equation: Equation) -> int:
-    """How many scalar products the forward equation has, from the sizes alone.
+    """How many scalar products y has once it is written out, from the sizes alone.
 
     For a convolution the product of all extents (C·K·K for each of the F·O·O outputs), for
-    one entry of the batch. Cheap at any size: ask before expanding.
+    one entry of the batch; an entry of an intermediate tensor counts wherever it is read.
+    Cheap at any size: ask before expanding.
     """
     sized = _sized(equation)
     extents = _extents(sized, 1)
-    return prod(_shape(sized, sized.output, 1)) * _terms(sized.forward.rhs, extents)
+    written: dict[str, int] = {}
+    for statement in sized.statements:
+        written[statement.lhs.tensor] = _terms(statement.rhs, extents, written)
+    return prod(_shape(sized, sized.output, 1)) * written[sized.output.name]
 
 
-def _terms(expr: Expr, extents: Mapping[str, int]) -> int:
+def _terms(expr: Expr, extents: Mapping[str, int], written: Mapping[str, int]) -> int:
     match expr:
         case Reduce(over=over, body=body):
-            return prod(extents[index] for index in over) * _terms(body, extents)
+            return prod(extents[index] for index in over) * _terms(body, extents, written)
+        case Read(tensor, _):
+            return written.get(tensor, 1)
+        case Call("mul", args):
+            return prod(_terms(a, extents, written) for a in args)
+        case Call("pow", (base, Number(exponent))) if exponent > 1:
+            return int(_terms(base, extents, written) ** ceil(exponent))
         case Call(_, args):
-            inner = [a for a in args if any(isinstance(node, Reduce) for node in walk(a))]
-            return max(1, sum(_terms(a, extents) for a in inner))
+            inner = [a for a in args if _is_written_out(a, written)]
+            return max(1, sum(_terms(a, extents, written) for a in inner))
     return 1
+
+
+def _is_written_out(expr: Expr, written: Mapping[str, int]) -> bool:
+    """Whether more stands for it than a single product."""
+    return any(
+        isinstance(node, Reduce) or (isinstance(node, Read) and node.tensor in written)
+        for node in walk(expr)
+    )
 
 
 def _sized(equation: Equation) -> Equation:
@@ -162,15 +181,9 @@ def _extents(sized: Equation, batch: int) -> dict[str, int]:
     return {index: int(extent.evaluate(names)) for index, extent in sized.extents}
 
 
-def _carries_batch(sized: Equation, tensor: Tensor) -> bool:
-    if tensor.name == sized.output.name:
-        return len(sized.forward.lhs.axes) > len(tensor.shape)
-    return tensor.batched
-
-
 def _shape(sized: Equation, tensor: Tensor, batch: int) -> tuple[int, ...]:
     """The shape as shown: a batch of 1 has no axis."""
-    shown = batch > 1 and _carries_batch(sized, tensor)
+    shown = batch > 1 and sized.rank(tensor) > len(tensor.shape)
     return (*((batch,) if shown else ()), *tensor.sizes())
 
 
@@ -196,20 +209,18 @@ def _fixed(known: Mapping[str, Entries], at: Values | None) -> dict[Scalar, Scal
 def _outputs(sized: Equation, batch: int, at: Values | None, *, must_choose: bool) -> Entries:
     """Every output expanded, in the shape that is shown."""
     known = symbols(sized, batch)
-    batched = {
+    stored = {
         t.name: known[t.name][np.newaxis] if batch == 1 and t.batched else known[t.name]
         for t in sized.tensors
     }
     extents = _extents(sized, batch)
-    expansion = Expansion(sized, extents, batched, _fixed(known, at), must_choose)
-    indices = sized.output_indices
-    values = [
-        expansion.value(sized.forward.rhs, dict(zip(indices, place, strict=True)))
-        for place in product(*(range(extents[index]) for index in indices))
-    ]
-    result = np.empty(len(values), dtype=object)
-    result[:] = values
-    return result.reshape(_shape(sized, sized.output, batch))
+    expansion = Expansion(sized, extents, stored, _fixed(known, at), must_choose)
+    for statement in sized.statements:
+        tensor = sized.tensor(statement.lhs.tensor)
+        carries = sized.rank(tensor) > len(tensor.shape)
+        shape = (*((batch,) if carries else ()), *tensor.sizes())
+        expansion.write_out(statement, shape)
+    return expansion.entries[sized.output.name].reshape(_shape(sized, sized.output, batch))
 
 
 def _reached(outputs: list[Scalar]) -> dict[Scalar, list[int]]:

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 
+from .equations import Equation
 from .expressions import ONE, ZERO, Call, Expr, Number, Reduce, Winner, walk
 
 Slope = Callable[..., Expr]
@@ -125,6 +126,11 @@ def kinds(expr: Expr) -> frozenset[str]:
     exact on anything ordered. Smooth: only as exact as floating point.
     """
     return frozenset(_kind(node) for node in walk(expr)) | {"polynomial"}
+
+
+def arithmetic(equation: Equation) -> frozenset[str]:
+    """Every kind of arithmetic that the statements of an equation need."""
+    return frozenset(kind for s in equation.statements for kind in kinds(s.rhs))
 
 
 def _kind(node: Expr) -> str:

@@ -2,6 +2,7 @@
 
     y[a] = rhs(a)    for every value of the output's indices a
 
+Of several statements in a row, each reads what the earlier ones give.
 Slow and obvious, and exact where the numbers are: ints, Fractions and objects stay what they
 are, floats are Python floats. It shares no code with what it judges: it imports neither the
 calculus nor a printer, and has its own table of scalar functions.
@@ -24,7 +25,8 @@ from ..errors import DeriveError
 from ..expressions import Read
 from .binding import Array, Arrays, as_array, bind, dtype_of
 from .entries import entry_of
-from .places import Entry, Indices, Refused, Scope, Stored, place_of, places, strides_of
+from .intermediates import entry_at, valued, with_intermediates
+from .places import Indices, Scope, Stored, place_of, places
 
 __all__ = ["entries", "entry", "interpret", "interpret_statement"]
 
@@ -46,18 +48,12 @@ def entry(equation: Equation, arrays: Arrays, position: tuple[int, ...]) -> Any:
 
 def entries(equation: Equation, arrays: Arrays) -> Callable[[tuple[int, ...]], Any]:
     """``position -> y[position]``, prepared once: for samples of large outputs."""
-    scope, numbers = bind(equation, arrays, {})
-    forward = equation.forward.substitute(numbers)
-    value = entry_of(forward.rhs, scope)
-    target = scope.tensors[forward.lhs.tensor]
-    runs = places(forward.lhs.axes, target, scope)
-    names = [str(part) for axis in forward.lhs.axes for part in axis]
-    steps = list(zip(names, runs, strides_of(runs), strict=True))
+    scope, sized = _bound(equation, arrays, {})
+    value = entry_at(sized.forward, scope)
+    shape = scope.tensors[equation.output.name].shape
 
     def at(position: tuple[int, ...]) -> Any:
-        flat = int(np.ravel_multi_index(position, target.shape)) if target.shape else 0
-        indices = {name: flat // stride % run for name, run, stride in steps}
-        return _valued(value, indices, target, flat)
+        return value(int(np.ravel_multi_index(position, shape)) if shape else 0)
 
     return at
 
@@ -69,17 +65,18 @@ def interpret_statement(
     shape: tuple[int, ...] | None = None,
     extents: Mapping[str, int] | None = None,
 ) -> Array:
-    """Any statement that belongs to an equation: the forward one, a gather, a scatter.
+    """Any statement that belongs to an equation: a forward one, a gather, a scatter.
 
     ``lhs = rhs``: the left-hand side's indices run over ``shape``. ``lhs += rhs``
     (``accumulate``): every free index runs as far as in the equation, and what falls outside
     of ``shape`` is dropped. ``shape`` includes the batch; by default it is that of the
     tensor whose value or gradient stands on the left. ``extents`` adds indices that the
     equation does not have. ``dy`` is read as an array like any other, and never outside of
-    its shape: a condition that a derivation lost is an error here.
+    its shape: a condition that a derivation lost is an error here. Intermediate tensors that
+    ``arrays`` does not give are worked out; their gradients have to be given.
     """
-    scope, numbers = bind(equation, arrays, dict(extents or {}))
-    statement = statement.substitute(numbers)
+    scope, sized = _bound(equation, arrays, dict(extents or {}))
+    statement = statement.substitute(dict(sized.values))
     target = _target(statement.lhs, scope, shape)
     value = entry_of(statement.rhs, scope)
     place = place_of(statement.lhs.axes, target, scope)
@@ -88,10 +85,19 @@ def interpret_statement(
         position = place(indices)
         if statement.accumulate:
             if position is not None:
-                result[position] += _valued(value, indices, target, position)
+                result[position] += valued(value, indices, target, position)
         else:
-            result[position] = _valued(value, indices, target, position)
+            result[position] = valued(value, indices, target, position)
     return as_array(result, target.shape, dtype_of(equation, arrays))
+
+
+def _bound(
+    equation: Equation, arrays: Arrays, extents: Mapping[str, int]
+) -> tuple[Scope, Equation]:
+    """The scope of all statements, and the equation with a number for every name."""
+    scope, numbers = bind(equation, arrays, extents)
+    sized = replace(equation, values=tuple(numbers.items())).at_sizes()
+    return with_intermediates(scope, sized, arrays), sized
 
 
 def _target(lhs: Read, scope: Scope, shape: tuple[int, ...] | None) -> Stored:
@@ -116,13 +122,3 @@ def _values(statement: Statement, target: Stored, scope: Scope) -> Iterator[Indi
             extents[name] = scope.extent(name)
     for values in product(*(range(extents[name]) for name in statement.free)):
         yield dict(zip(statement.free, values, strict=True))
-
-
-def _valued(value: Entry, indices: Indices, target: Stored, flat: int) -> Any:
-    """The value, or an error that says which entry has none."""
-    try:
-        return value(indices)
-    except Refused as refused:
-        position = np.unravel_index(flat, target.shape) if target.shape else ()
-        where = ", ".join(str(int(k)) for k in position)
-        raise DeriveError(f"{target.name}[{where}]: {refused}") from None

@@ -32,7 +32,7 @@ def bind(
         numbers.setdefault(name, batch)
     ranges = {index: int(extent.evaluate(numbers)) for index, extent in equation.extents}
     tensors = {}
-    for tensor in (*equation.tensors, equation.output):
+    for tensor in (*equation.tensors, *equation.inner, equation.output):
         shape = _shape(equation, tensor, numbers, batch)
         factors = _factors(equation, tensor, shape, ranges, numbers)
         for name, outside in ((tensor.name, tensor.outside), (tensor.gradient, NO_OUTSIDE)):
@@ -80,7 +80,8 @@ def _fits(values: list[int], dtype: np.dtype[Any]) -> bool:
 def _unknown(equation: Equation) -> str:
     known = {name for name, _ in equation.values}
     extents = [e for i, e in equation.extents if i != equation.batch]
-    extents += [e for t in (*equation.tensors, equation.output) for e in t.shape]
+    every = (*equation.tensors, *equation.inner, equation.output)
+    extents += [e for tensor in every for e in tensor.shape]
     return ", ".join(dict.fromkeys(n for e in extents for n in e.names if n not in known))
 
 
@@ -89,16 +90,14 @@ def _has_batch(equation: Equation) -> bool:
 
 
 def _batched(equation: Equation, tensor: Tensor) -> bool:
-    """Whether a tensor carries the batch; an output that reduces over it does not."""
-    if tensor == equation.output:
-        return len(equation.forward.lhs.axes) > len(tensor.shape)
-    return tensor.batched
+    """Whether a tensor carries the batch; what is computed by reducing over it does not."""
+    return equation.rank(tensor) > len(tensor.shape)
 
 
 def _batch(equation: Equation, arrays: Arrays) -> int:
     """The batch size that all arrays agree on (1 if nothing carries it)."""
     found: dict[str, int] = {}
-    for tensor in (*equation.tensors, equation.output):
+    for tensor in (*equation.tensors, *equation.inner, equation.output):
         for name in (tensor.name, tensor.gradient):
             if name in arrays and _batched(equation, tensor):
                 if np.ndim(arrays[name]) != len(tensor.shape) + 1:
@@ -151,9 +150,8 @@ def _factors(
     numbers: Mapping[str, int],
 ) -> Factors:
     """How far the parts of each composed axis run, from how the equation writes the axis."""
-    written = reads(equation.forward.rhs, tensor.name)
-    if tensor == equation.output:
-        written = (equation.forward.lhs,)
+    made = [s.lhs for s in equation.statements if s.lhs.tensor == tensor.name]
+    written = made or [r for s in equation.statements for r in reads(s.rhs, tensor.name)]
     offset = len(shape) - len(tensor.shape)
     result: list[tuple[int, ...] | None] = []
     for k in range(len(shape)):

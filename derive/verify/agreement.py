@@ -10,8 +10,9 @@ import numpy as np
 
 from ..certificates import Claim, Omitted
 from ..derivations import Derivation
-from ..functions import kinds
-from .running import Kernel, batch_shape, compare, samples
+from ..functions import arithmetic
+from .magnitudes import POINT, reach
+from .running import Array, Kernel, batch_shape, compare, drawn, samples
 
 HALF = 7
 RELATIVE = 1e-12
@@ -23,19 +24,17 @@ def agreement(derivation: Derivation, kernel: Kernel, other: Kernel) -> Claim | 
     ``other`` is the same layer with its gradients in the other form.
     """
     equation = derivation.equation.at_sizes()
-    if any(t.integer for t in equation.tensors):
-        return None
-    needed = kinds(derivation.forward.rhs)
-    exact = needed <= {"polynomial", "selecting"}
+    batch = samples(equation)
+    exact = arithmetic(equation) <= {"polynomial", "selecting"}
+    exact = exact and reach(derivation, equation, batch, HALF) < POINT
     generator = np.random.default_rng(0)
 
-    def drawn(shape: tuple[int, ...]) -> np.ndarray:
-        whole = generator.integers(-HALF, HALF + 1, shape).astype(np.float64)
-        return whole if exact else np.asarray(whole / 5 + 2)
+    def numbers(shape: tuple[int, ...]) -> Array:
+        whole: Array = generator.integers(-HALF, HALF + 1, shape).astype(np.float64)
+        return whole if exact else whole / 5 + 2
 
-    batch = samples(equation)
-    arrays = {t.name: drawn(batch_shape(equation, t, batch)) for t in equation.tensors}
-    dy = drawn(batch_shape(equation, equation.output, batch))
+    arrays = drawn(equation, batch, generator, numbers)
+    dy = numbers(batch_shape(equation, equation.output, batch))
     first, second = (form.backward(dy, arrays) for form in (kernel, other))
     count = 0
     for tensor, expected in second.items():

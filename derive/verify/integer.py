@@ -19,10 +19,10 @@ import numpy as np
 from ..certificates import Claim, Omitted
 from ..derivations import Derivation
 from ..equations import Equation
-from ..functions import kinds
+from ..functions import arithmetic
 from ..interpret import entries
-from .magnitudes import POINT, degree, largest
-from .running import Array, Kernel, batch_shape, disproved, samples
+from .magnitudes import POINT, order, reach
+from .running import Array, Kernel, batch_shape, disproved, drawn, sample, samples
 
 WANTED = 60
 """The bound on a false "yes" is to be below 2 to the minus this."""
@@ -49,13 +49,13 @@ class Plan:
 
 def integer(derivation: Derivation, kernel: Kernel) -> Claim | Omitted | None:
     """Check forward and backward, or say why not."""
-    if kinds(derivation.forward.rhs) != {"polynomial"}:
+    if arithmetic(derivation.equation) != {"polynomial"}:
         return None
-    equation = derivation.equation.at_sizes()
-    batch = samples(equation)
-    plan = _plan(derivation, equation, batch)
+    plan = planned(derivation)
     if plan is None:
         return Omitted("integer", "too_few_bits")
+    equation = derivation.equation.at_sizes()
+    batch = samples(equation)
     compared = 0
     for number in range(plan.rounds):
         compared += _round(derivation, equation, kernel, plan, np.random.default_rng(number), batch)
@@ -72,21 +72,20 @@ def integer(derivation: Derivation, kernel: Kernel) -> Claim | Omitted | None:
     return Claim("integer", subject, checked)
 
 
-def _plan(derivation: Derivation, equation: Equation, batch: int) -> Plan | None:
-    order = degree(equation.forward.rhs)
-    steps, weights = _differences(order)
-    reach = 1 + max(abs(step) for step in steps)
-    extents = {i: batch if e.number is None else e.number for i, e in equation.extents}
-    statements = [equation.forward.rhs, *(g.gather.rhs for g in derivation.instance)]
-    names = [*(t.name for t in equation.tensors), equation.output.gradient]
+def planned(derivation: Derivation) -> Plan | None:
+    """How to draw for a polynomial layer; None if too few bits are left to tell anything."""
+    equation = derivation.equation.at_sizes()
+    batch = samples(equation)
+    degree = order(equation)
+    steps, weights = _differences(degree)
+    furthest = 1 + max(abs(step) for step in steps)
     half = 0
     for bits in range(1, 25):  # so that exact dot products fit in 64 bits too
         wide = (1 << bits) - 1
-        reads = dict.fromkeys(names, wide * reach)
-        if max(largest(rhs, extents, reads) for rhs in statements) >= POINT:
+        if reach(derivation, equation, batch, wide * furthest) >= POINT:
             break
         half = wide
-    total = order + 1
+    total = degree + 1
     if 2 * half + 1 <= 2 * total:
         return None
     rounds = -(-WANTED // 1) / log2((2 * half + 1) / total)
@@ -117,19 +116,19 @@ def _round(
     generator: np.random.Generator,
     batch: int,
 ) -> int:
-    def drawn(shape: tuple[int, ...]) -> Array:
+    def integers(shape: tuple[int, ...]) -> Array:
         values: Array = generator.integers(-plan.half, plan.half + 1, shape).astype(np.float64)
         return values
 
-    point = {t.name: drawn(batch_shape(equation, t, batch)) for t in equation.tensors}
-    direction = {t: drawn(point[t].shape) for t, _ in kernel.gradients}
+    point = drawn(equation, batch, generator, integers)
+    direction = {t: integers(point[t].shape) for t, _ in kernel.gradients}
     moved = [
         {n: a + step * direction[n] if n in direction else a for n, a in point.items()}
         for step in plan.steps
     ]
     runs = [kernel.forward(arrays) for arrays in moved]
     compared = _with_oracle(equation, kernel, moved[0], runs[0], generator)
-    g = drawn(runs[0].shape)
+    g = integers(runs[0].shape)
     gradients = kernel.backward(g, point)
     scale = prod(w.denominator for w in plan.weights)
     left = sum(int(w * scale) * _dot(g, y) for w, y in zip(plan.weights, runs, strict=True))
@@ -147,15 +146,9 @@ def _with_oracle(
     generator: np.random.Generator,
 ) -> int:
     """Compare all entries of y with the oracle's, or a random sample of a large y."""
-    extents = [e.number or 1 for i, e in equation.extents if i not in equation.output_indices]
-    most = max(8, ORACLE_PRODUCTS // max(1, prod(extents)))
-    places = range(found.size)
-    chosen = (
-        places if found.size <= most else np.sort(generator.choice(found.size, most, replace=False))
-    )
+    chosen = sample(equation, found, generator, ORACLE_PRODUCTS, least=8)
     expected = entries(equation, arrays)
-    for flat in chosen:
-        place = tuple(int(k) for k in np.unravel_index(flat, found.shape)) if found.shape else ()
+    for place in chosen:
         value = expected(place)
         if found[place] != value:
             name = equation.output.name

@@ -8,16 +8,15 @@ of the absolute values that are added up.
 
 from __future__ import annotations
 
-from math import prod
-
 import numpy as np
 
-from ..certificates import Claim, Omitted
+from ..certificates import Claim
 from ..derivations import Derivation
 from ..equations import Equation
-from ..functions import kinds
+from ..functions import arithmetic
 from ..interpret import entries
-from .running import Array, Kernel, batch_shape, disproved
+from .integer import planned
+from .running import Array, Kernel, disproved, drawn, sample
 
 RELATIVE = 1e-10
 STEP = 1e-150
@@ -25,13 +24,11 @@ ROUNDS = 3
 ORACLE_PRODUCTS = 60_000
 
 
-def numeric(derivation: Derivation, kernel: Kernel) -> Claim | Omitted | None:
-    """Check forward and backward at random points, or say why not."""
+def numeric(derivation: Derivation, kernel: Kernel) -> Claim | None:
+    """Check forward and backward at random points, where the arithmetic is not exact."""
     equation = derivation.equation.at_sizes()
-    if kinds(derivation.forward.rhs) == {"polynomial"}:
-        return None
-    if any(t.integer for t in equation.tensors):
-        return Omitted("numeric", "integer_tensor")
+    if arithmetic(derivation.equation) == {"polynomial"} and planned(derivation):
+        return None  # the integer claim says more
     worst = 0.0
     compared = 0
     for number in range(ROUNDS):
@@ -48,12 +45,11 @@ def numeric(derivation: Derivation, kernel: Kernel) -> Claim | Omitted | None:
 
 
 def _round(equation: Equation, kernel: Kernel, generator: np.random.Generator) -> tuple[float, int]:
-    shapes = {t.name: batch_shape(equation, t, 2) for t in equation.tensors}
     # away from 0, so that logarithms and roots are defined
-    point = {n: generator.uniform(0.5, 1.5, shape) for n, shape in shapes.items()}
+    point = drawn(equation, 2, generator, lambda shape: generator.uniform(0.5, 1.5, shape))
     found = kernel.forward(point)
-    places = _sample(equation, found, generator)
-    direction = {t: generator.normal(size=shapes[t]) for t, _ in kernel.gradients}
+    places = sample(equation, found, generator, ORACLE_PRODUCTS, least=4)
+    direction = {t: generator.normal(size=point[t].shape) for t, _ in kernel.gradients}
     shifted = {n: a + 1j * STEP * direction[n] if n in direction else a for n, a in point.items()}
     value, moved = entries(equation, point), entries(equation, shifted)
     g = np.zeros(found.shape)
@@ -77,18 +73,6 @@ def _round(equation: Equation, kernel: Kernel, generator: np.random.Generator) -
     if not error <= RELATIVE:
         raise _located(equation, kernel, point, g, places, gradients)
     return max(worst, error), len(places)
-
-
-def _sample(
-    equation: Equation, found: Array, generator: np.random.Generator
-) -> list[tuple[int, ...]]:
-    """Positions of outputs that the oracle can afford."""
-    extents = [e.number or 2 for i, e in equation.extents if i not in equation.output_indices]
-    most = max(4, ORACLE_PRODUCTS // max(1, prod(extents)))
-    if found.size <= most:
-        return list(np.ndindex(*found.shape))
-    flat = np.sort(generator.choice(found.size, most, replace=False))
-    return [tuple(int(k) for k in np.unravel_index(f, found.shape)) for f in flat]
 
 
 def _located(

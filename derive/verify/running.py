@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import prod
 from types import ModuleType
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from ..derivations import Derivation
 from ..equations import Equation, Tensor
 from ..errors import Disproved
+from ..expressions import Call, Index, Read, bound_by, walk
 
 Array = NDArray[Any]
 
@@ -55,21 +56,77 @@ def load(source: str, derivation: Derivation) -> Kernel:
     )
 
 
+def products(equation: Equation, batch: int) -> int:
+    """How many scalar products all statements have together, each computed once."""
+    extents = {index: batch if e.number is None else e.number for index, e in equation.extents}
+    total = 0
+    for statement in equation.statements:
+        bound = (index for node in walk(statement.rhs) for index in bound_by(node))
+        indices = dict.fromkeys((*statement.lhs.names, *bound))
+        total += prod(extents[index] for index in indices)
+    return total
+
+
+def sample(
+    equation: Equation, found: Array, generator: np.random.Generator, most: int, least: int
+) -> list[tuple[int, ...]]:
+    """Positions of outputs: all that the oracle can afford with ``most`` scalar products.
+
+    It works out an entry of an intermediate tensor once, so that all outputs together cost what
+    all statements do; where that is too much, an output costs no more than all bound indices.
+    """
+    inside = (e.number or 2 for i, e in equation.extents if i not in equation.output_indices)
+    size = max(least, most // max(1, prod(inside)))
+    if found.size <= size or products(equation, 2) <= most:
+        return list(np.ndindex(*found.shape))
+    flat = np.sort(generator.choice(found.size, size, replace=False))
+    return [tuple(int(k) for k in np.unravel_index(f, found.shape)) for f in flat]
+
+
 SLOW = 200_000_000
 """Scalar products per sample beyond which a single sample is run."""
 
 
 def samples(equation: Equation) -> int:
     """How many samples a check runs: two, so that sums over the batch show, if it is quick."""
-    return 2 if prod(e.number or 1 for _, e in equation.extents) <= SLOW else 1
+    return 2 if products(equation, 1) <= SLOW else 1
 
 
 def batch_shape(equation: Equation, tensor: Tensor, batch: int) -> tuple[int, ...]:
     """The shape of a tensor with one batch axis, if it carries the batch."""
-    carries = tensor.batched
-    if tensor.name == equation.output.name:
-        carries = len(equation.forward.lhs.axes) > len(tensor.shape)
+    carries = equation.rank(tensor) > len(tensor.shape)
     return ((batch,) if carries else ()) + tensor.sizes()
+
+
+def drawn(
+    equation: Equation,
+    batch: int,
+    generator: np.random.Generator,
+    draw: Callable[[tuple[int, ...]], Array],
+) -> dict[str, Array]:
+    """An array for every tensor: by ``draw`` from its shape, or valid class indices."""
+    arrays: dict[str, Array] = {}
+    for tensor in equation.tensors:
+        shape = batch_shape(equation, tensor, batch)
+        if tensor.integer:
+            arrays[tensor.name] = generator.integers(0, classes(equation, tensor), shape)
+        else:
+            arrays[tensor.name] = draw(shape)
+    return arrays
+
+
+def classes(equation: Equation, tensor: Tensor) -> int:
+    """How many classes a tensor of class indices tells apart: its entries lie below.
+
+    That is the extent of the index that it is compared with, the least one if there are several.
+    """
+    found = []
+    for node in (node for s in equation.statements for node in walk(s.rhs)):
+        match node:
+            case Call("eq", (Index(index), Read(name, _))) if name == tensor.name:
+                ends = {n: (equation.extent(n).number or 1) - 1 for n in index.names}
+                found.append(int(index.evaluate(ends)) + 1)
+    return max(1, min(found, default=1))
 
 
 def compare(

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import operator
 from fractions import Fraction
+from functools import partial
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -18,9 +20,9 @@ from .. import explicit
 from ..certificates import Claim, Omitted
 from ..derivations import Derivation
 from ..equations import Equation
-from ..functions import kinds
+from ..functions import arithmetic
 from ..interpret import interpret
-from .running import Array, Kernel, batch_shape, compare
+from .running import Array, Kernel, batch_shape, classes, compare
 from .symbolic import MOST_PRODUCTS, same
 
 DRAWS = 4
@@ -35,7 +37,10 @@ class Ranked:
         self.rank, self.expr = rank, expr
 
     def _with(self, other: Any, op: Any) -> Ranked:
-        two = other if isinstance(other, Ranked) else Ranked(other, _exact(other))
+        two = other
+        if not isinstance(other, Ranked):
+            number = _fraction(other)
+            two = Ranked(number, _exact(number))
         return Ranked(op(self.rank, two.rank), op(self.expr, two.expr))
 
     def __add__(self, other: Any) -> Ranked:
@@ -94,7 +99,14 @@ def _rank(value: Any) -> Any:
     return value.rank if isinstance(value, Ranked) else value
 
 
+def _fraction(value: Any) -> Any:
+    """A literal such as ``1 / 2`` of our own text, as what it is exactly."""
+    return Fraction(value) if isinstance(value, float) and isfinite(value) else value
+
+
 def _exact(value: Any) -> Any:
+    if isinstance(value, np.integer):
+        return sympy.Integer(int(value))
     if isinstance(value, Fraction):
         return sympy.Rational(value.numerator, value.denominator)
     return sympy.sympify(value, strict=True)  # a number that our own text put there
@@ -102,12 +114,10 @@ def _exact(value: Any) -> Any:
 
 def selecting(derivation: Derivation, kernel: Kernel) -> Claim | Omitted | None:
     """Check all entries at a few draws of numbers, or say why not."""
-    needed = kinds(derivation.forward.rhs)
+    needed = arithmetic(derivation.equation)
     if "selecting" not in needed or "smooth" in needed:
         return None
     equation = derivation.equation.at_sizes()
-    if any(t.integer for t in equation.tensors):
-        return Omitted("selecting", "integer_tensor")
     products = explicit.terms(equation)
     if products > MOST_PRODUCTS:
         slots = (("products", str(products)), ("limit", str(MOST_PRODUCTS)))
@@ -116,9 +126,15 @@ def selecting(derivation: Derivation, kernel: Kernel) -> Claim | Omitted | None:
     symbols = explicit.symbols(equation)
     count = 0
     for draw in range(DRAWS):
-        numbers = _numbers(symbols, draw)
+        numbers = _numbers(equation, symbols, draw)
         arrays = {name: _ranked(symbols[name], numbers[name]) for name in symbols}
+        arrays |= {t.name: numbers[t.name] for t in equation.tensors if t.integer}
         at = {t.name: numbers[t.name] for t in equation.tensors}
+        fixed = {
+            s: _exact(v)
+            for name, values in at.items()
+            for s, v in zip(symbols[name].flat, values.flat, strict=True)
+        }
         # at a tie the value is one number but has several expressions: compare the number
         found = _ranks(kernel.forward(arrays))
         expected = interpret(equation, _batch_of_one(equation, at)).reshape(found.shape)
@@ -128,22 +144,34 @@ def selecting(derivation: Derivation, kernel: Kernel) -> Claim | Omitted | None:
         for tensor, entries in gradients.items():
             wanted = explicit.gradient(equation, tensor, at=at)
             name = equation.tensor(tensor).gradient
-            compare(kernel, "selecting", name, _plain(entries), wanted, same)
+            compare(kernel, "selecting", name, _plain(entries), wanted, partial(_agree, fixed))
             count += entries.size
     subject = (output.name, *(equation.tensor(t).gradient for t in gradients))
     return Claim("selecting", subject, (("draws", str(DRAWS)), ("entries", str(count))))
 
 
-def _numbers(symbols: dict[str, Array], draw: int) -> dict[str, Array]:
+def _numbers(equation: Equation, symbols: dict[str, Array], draw: int) -> dict[str, Array]:
     """Small whole numbers, so that ties and zeros occur; each draw has another range."""
     generator = np.random.default_rng(draw)
+    labels = {t.name: classes(equation, t) for t in equation.tensors if t.integer}
     result = {}
     for name in sorted(symbols):
+        if name in labels:
+            result[name] = generator.integers(0, labels[name], symbols[name].shape)
+            continue
         drawn = generator.integers(-1 - draw, 2 + draw, symbols[name].shape)
         result[name] = np.array([Fraction(int(v)) for v in drawn.flat], dtype=object).reshape(
             drawn.shape
         )
     return result
+
+
+def _agree(fixed: dict[Any, Any], one: Any, two: Any) -> bool:
+    """Whether two entries of a gradient are equal, as linear forms in g at the drawn numbers.
+
+    At a tie one value has several expressions (relu(0) is x and 0), and a gradient may hold any.
+    """
+    return same(one, two) or same(_exact(one).xreplace(fixed), two.xreplace(fixed))
 
 
 def _ranked(symbols: Array, numbers: Array) -> Array:

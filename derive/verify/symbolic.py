@@ -14,7 +14,7 @@ import sympy
 from .. import explicit
 from ..certificates import Claim, Omitted
 from ..derivations import Derivation
-from ..functions import kinds
+from ..functions import arithmetic
 from .running import Kernel, compare
 
 MOST_PRODUCTS = 600
@@ -23,7 +23,7 @@ MOST_PRODUCTS = 600
 
 def symbolic(derivation: Derivation, kernel: Kernel) -> Claim | Omitted | None:
     """Check all entries, or say why not."""
-    needed = kinds(derivation.forward.rhs)
+    needed = arithmetic(derivation.equation)
     if not needed <= {"polynomial", "rational"}:
         return None
     products = explicit.terms(derivation.equation)
