@@ -41,6 +41,7 @@ def total(scope: Scope, term: Sum) -> Value:
     conditions = [c for c in term.where if not _explained(c, term.product.factors)]
     values += [condition_value(c, scope) for c in conditions]
     divisors = [evaluated(scope, d) for d in term.product.divisors]
+    divisors += [extrema.tied(scope, f) for f in term.product.factors if extrema.splits(f)]
     coefficient = term.product.coefficient
     late = [d for d in divisors if not set(d.labels) & set(over)]
     for divisor in (d for d in divisors if set(d.labels) & set(over)):
@@ -169,6 +170,7 @@ def _reduced(scope: Scope, expr: Reduce) -> Value:
     """A sum or extremum inside an expression, as a variable of its own."""
     asked, expr = expr, _plain(scope, expr)
     if expr in scope.known:
+        scope.known[asked] = scope.known[expr]
         return scope.known[expr]
     labels = tuple(
         label for label in scope.order if label in free_names(expr) and label not in scope.loops

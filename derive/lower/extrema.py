@@ -10,15 +10,24 @@ from dataclasses import replace
 
 from ..affine import Affine
 from ..equations import Statement
-from ..expressions import Condition, Expr, Read, Reduce, Winner, Within, free_names
-from ..programs import Binary, Invoke, Let, Literal, Method, Name, Unary
+from ..expressions import (
+    Condition,
+    Expr,
+    Read,
+    Reduce,
+    Winner,
+    Within,
+    free_names,
+    substitute,
+)
+from ..programs import Array, Binary, Invoke, Item, Let, Literal, Method, Name, Unary
 from .evaluate import evaluated, hoist, product
 from .loops import at_tap, direct_reads, loops_of
 from .scalars import as_number, condition_value
 from .scope import LOSER, Scope
 from .sources import Source, parts
 from .sums import Product, Sum
-from .values import Value, aligned, elementwise, named, summed
+from .values import FULL, Value, aligned, elementwise, named, summed
 from .values import product as masked
 
 
@@ -37,6 +46,7 @@ def assigned(scope: Scope, target: Source, statement: Statement) -> bool:
 
 def extremum(scope: Scope, name: str, labels: tuple[str, ...], expr: Reduce) -> None:
     """``name`` = max (or min) of the body over all its taps."""
+    expr = _without_single_taps(scope, expr)
     term = Sum(Read("", ()), expr.over, expr.where, Product((expr.body,)))
     loops = loops_of(scope, term)
     outside, scope.reducer = scope.reducer, expr.op
@@ -47,14 +57,39 @@ def extremum(scope: Scope, name: str, labels: tuple[str, ...], expr: Reduce) -> 
         found = summed(value, rest, expr.op)
         scope.assign(name, aligned(found, labels) if found.labels != labels else found.array)
     else:
-        shape = scope.sizes.shape(labels)
+        _compete(scope, name, labels, expr, loops)
+    scope.reducer = outside
+
+
+def _without_single_taps(scope: Scope, expr: Reduce) -> Reduce:
+    """An index with a single value needs no loop; one index stays, to be reduced over."""
+    single = [i for i in expr.over if scope.sizes[i] == 1]
+    single = single[1:] if len(single) == len(expr.over) else single
+    over = tuple(i for i in expr.over if i not in single)
+    return Reduce(expr.op, over, substitute(expr.body, dict.fromkeys(single, 0)))
+
+
+def _compete(
+    scope: Scope, name: str, labels: tuple[str, ...], expr: Reduce, loops: tuple[str, ...]
+) -> None:
+    """Loop over short indices: of taps, which compete, and of outputs, which have a place each."""
+    shape, one_by_one = scope.sizes.shape(labels), bool(set(loops) & set(expr.over))
+    if one_by_one:
         lowest = Invoke(LOSER[expr.op], (Name("dtype"),))
         scope.assign(name, Invoke("np.full", (shape, lowest, Name("dtype"))))
-        with scope.looped(loops):
-            found = summed(_contender(scope, expr), rest, expr.op)
+    else:
+        scope.assign(name, Invoke("np.zeros", (shape, Name("dtype"))))
+    with scope.looped(loops):
+        rest = [i for i in expr.over if i not in loops]
+        found = summed(_contender(scope, expr), rest, expr.op)
+        place: Array = Name(name)
+        if set(loops) & set(labels):
+            place = Item(place, tuple(x if x in loops else FULL for x in labels))
+        value = aligned(found, tuple(x for x in labels if x not in loops))
+        if one_by_one:
             fn = "np.maximum" if expr.op == "max" else "np.minimum"
-            scope.assign(name, Invoke(fn, (Name(name), aligned(found, labels))))
-    scope.reducer = outside
+            value = Invoke(fn, (place, value))
+        scope.emit(Let(place, value))
 
 
 def _contender(scope: Scope, expr: Reduce) -> Value:
@@ -134,12 +169,23 @@ def _count_ties(
     scope.known[Winner("ties", (), winner.body, ())] = named(name, labels)
 
 
+def splits(expr: Expr) -> bool:
+    """Whether the expression is the share of a tap in an extremum whose ties are split."""
+    return isinstance(expr, Winner) and expr.ties == "split"
+
+
+def tied(scope: Scope, winner: Expr) -> Value:
+    """How many taps attain the extremum; a divisor, so that fractions stay exact."""
+    assert isinstance(winner, Winner)  # asked only where it splits
+    return scope.known[Winner("ties", (), winner.body, ())]
+
+
 def share(scope: Scope, winner: Winner) -> Value:
-    """The share of a tap: 1 for the first extremal one, or 1/k for each of k."""
+    """Where a tap has a share: 1 for the first extremal one; of k tied ones, each still to be
+    divided by :func:`tied`."""
     equal = _equals_peak(scope, winner)
-    if winner.ties == "split":
-        ties = scope.known[Winner("ties", (), winner.body, ())]
-        return elementwise("/", as_number(equal), ties, scope.order)
+    if splits(winner):
+        return equal
     taken = scope.known.get(Winner("taken", (), winner.body, ()))
     if taken is None:
         return _first(scope, winner, equal)
@@ -152,7 +198,9 @@ def share(scope: Scope, winner: Winner) -> Value:
 
 def _first(scope: Scope, winner: Winner, equal: Value) -> Value:
     """The first extremal tap along axes that no loop runs over."""
-    at = [str(a) for a in winner.at]
+    at = [a.bare for a in winner.at if a.bare is not None]  # a single tap is a number
+    if not at:
+        return equal
     rest = [label for label in equal.labels if label not in at]
     flat = aligned(equal, (*rest, *at))
     shape = [Literal(str(scope.sizes[label])) for label in rest]

@@ -27,7 +27,7 @@ def loops_of(scope: Scope, term: Sum) -> tuple[str, ...]:
         loops += [n for n in dict.fromkeys(along) if along.count(n) > 1]
     for factor in term.product.factors:
         if isinstance(factor, Winner):
-            at = [str(a) for a in factor.at]
+            at = [a.bare for a in factor.at if a.bare is not None]
             loops += at if any(a in loops for a in at) else []
     loops += _too_wide(scope, term, loops)
     chosen = set(loops) - set(scope.loops)
@@ -71,7 +71,7 @@ def nesting(term: Sum, loops: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[s
     """Loops over the taps of a maximum go innermost, in row-major order: the first one wins."""
     for factor in term.product.factors:
         if isinstance(factor, Winner):
-            at = tuple(str(a) for a in factor.at)
+            at = tuple(a.bare for a in factor.at if a.bare is not None)
             return tuple(i for i in loops if i not in at), tuple(i for i in at if i in loops)
     return (), loops
 

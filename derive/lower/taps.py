@@ -24,7 +24,7 @@ from .scalars import as_number
 from .scope import LOSER, Scope
 from .sources import Source, parts
 from .sums import Sum, fixed, negated, sums_of
-from .values import Value, aligned, elementwise
+from .values import Value, aligned, elementwise, transposed
 
 
 def reads(statements: Sequence[Statement]) -> Iterator[tuple[Read, str]]:
@@ -73,8 +73,9 @@ def accumulate(scope: Scope, target: Source, sums: list[Sum]) -> None:
         hoist(scope, term, loops_of(scope, term))
     if target.plain and not any(loops_of(scope, term) for term in sums):
         value = _joined(scope, sums)
-        if value.labels == tuple(part.bare for part in parts(sums[0].lhs)):
-            scope.assign(target.name, _fresh(value))
+        labels = tuple(part.bare for part in parts(sums[0].lhs) if part.bare is not None)
+        if sorted(value.labels) == sorted(labels) and len(labels) == len(target.axes):
+            scope.assign(target.name, _fresh(transposed(value, labels)))
             return
     shape = tuple(Literal(str(axis.length)) for axis in target.axes)
     empty = Invoke("np.zeros", (Tuple(shape), Name("dtype")))
@@ -133,6 +134,8 @@ def _add(scope: Scope, target: Source, term: Sum, op: str) -> None:
             place = target.slice(parts(term.lhs), scope.loops, scope.sizes)
             if isinstance(place.array, Item):
                 value = _named_product(scope, value)
+            else:  # ``y = ...`` would give y another array
+                op = "+="
             scope.emit(Let(place.array, aligned(value, place.labels), op))
 
 

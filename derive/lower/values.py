@@ -153,7 +153,9 @@ def summed(value: Value, labels: Sequence[str], fn: str = "sum") -> Value:
     axes = tuple(Literal(str(value.labels.index(label))) for label in over)
     axis: Array = axes[0] if len(axes) == 1 else Tuple(axes)
     rest = tuple(label for label in value.labels if label not in over)
-    named = (("axis", axis),) if rest else ()
+    named: tuple[tuple[str, Array], ...] = (("axis", axis),) if rest else ()
+    if fn == "sum":  # NumPy would widen small integers
+        named = (*named, ("dtype", Name("dtype")))
     return Value(Method(value.array, fn, (), named), rest)
 
 
@@ -170,9 +172,19 @@ def contracted(
         return _matmul(one, two, shared, order, sizes)
     for left, right in ((one, two), (two, one)):
         labels = tuple(x for v in (left, right) for x in v.labels if x not in shared)
+        if not labels:
+            return _dot(left, right)
         if labels == in_order(labels, order):
             return _tensordot(left, right, shared, labels)
     return _matmul(one, two, shared, order, sizes)
+
+
+def _dot(left: Value, right: Value) -> Value:
+    """Σ of all products: a number, where tensordot would put an array without axes."""
+    arrays = [left.array, transposed(right, left.labels).array]
+    if len(left.labels) > 1:
+        arrays = [Method(array, "ravel") for array in arrays]
+    return Value(Binary("@", *arrays))
 
 
 def _tensordot(left: Value, right: Value, shared: list[str], labels: tuple[str, ...]) -> Value:
@@ -197,6 +209,8 @@ def _matmul(one: Value, two: Value, shared: list[str], order: Sequence[str], siz
     # that saves transposing both
     lead = [x for x in shared if both and one.labels[:1] == two.labels[:1] == (x,)]
     inner = [x for x in shared if x not in lead]
+    if not inner:
+        return summed(product(one, two, order), shared)
     left, right, stack, rows, columns = _split(one, two, kept, both)
     stack = (*lead, *stack)
     a = _stacked(left, stack, (rows, inner), sizes)

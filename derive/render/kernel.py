@@ -7,6 +7,7 @@ from textwrap import wrap
 
 from ..derivations import Derivation
 from ..equations import Equation, Statement, Tensor
+from ..expressions import Expr, Winner, walk
 from ..functions import kinds
 from ..programs import Array, Comment, For, Function, Invoke, Let, Program, Return, parts
 from .language import equation_text
@@ -158,7 +159,11 @@ def _real(derivation: Derivation) -> bool:
     gradients = (*derivation.inner, *derivation.gradients)
     statements = [*derivation.equation.statements, *(g.gather for g in gradients)]
     needed = {kind for s in statements for kind in kinds(s.rhs)}
-    return bool(needed & {"rational", "smooth"})
+    return bool(needed & {"rational", "smooth"}) or any(_divides_ties(s.rhs) for s in statements)
+
+
+def _divides_ties(expr: Expr) -> bool:
+    return any(isinstance(node, Winner) and node.ties == "split" for node in walk(expr))
 
 
 def _called(program: Program) -> list[str]:
