@@ -13,24 +13,31 @@ from ..affine import Affine
 from ..derivations import Derivation, Gradient
 from ..equations import Equation, Statement, Tensor
 from ..errors import NotDerivable
-from ..expressions import reads
-from ..programs import Function, Invoke, Literal, Program
+from ..expressions import Read, Reduce, reads, rename
+from ..programs import Function, Invoke, Literal, Name, Program
 from . import taps
 from .forms import chosen
-from .functions import function, returned
+from .functions import function, inner_function, returned, whole
 from .scope import Scope
+from .values import named
 
 __all__ = ["lower"]
 
 Work = tuple[Tensor, str, tuple[Statement, ...]]
 """A tensor, the variable to compute, and the statements that give it."""
 
+Wanted = tuple[Gradient, str, tuple[Statement, ...]]
+"""A gradient, the form chosen for it, and the statements of that form."""
 
-def lower(derivation: Derivation, form: str = "fastest") -> Program:
+
+def lower(derivation: Derivation, form: str = "fastest", *, keep: bool = False) -> Program:
     """The program of a derivation at its sizes.
 
     ``form`` says which form of a gradient is computed where there are two: ``"scatter"``,
-    ``"gather"`` or the one that multiplies less. Raises ``NotDerivable`` without sizes.
+    ``"gather"`` or the one that multiplies less. With ``keep``, as inside a network, arrays come
+    with one batch axis and of one dtype, ``forward`` also returns those of its values that
+    ``backward`` reads, and ``backward`` takes only what it uses. Raises ``NotDerivable`` without
+    sizes.
     """
     if not derivation.equation.sized:
         raise NotDerivable("a kernel needs sizes; give them with --shape")
@@ -45,9 +52,12 @@ def lower(derivation: Derivation, form: str = "fastest") -> Program:
         for gradients in (derivation.inner_instance, derivation.instance)
     )
     strategies = {f"d{g.of}": f"taps, {name}" for g, name, _ in (*inner, *wanted)}
-    forward = _forward(equation, made)
-    backward = _backward(equation, made, [_work(equation, *g) for g in inner], wanted)
-    return Program((forward, backward), (("forward", "taps"), *strategies.items()))
+    inside = [_work(equation, *g) for g in inner]
+    if keep:
+        functions = _keeping(equation, made, inside, wanted)
+    else:
+        functions = (_forward(equation, made), _backward(equation, made, inside, wanted))
+    return Program(functions, (("forward", "taps"), *strategies.items()))
 
 
 def _work(
@@ -69,7 +79,7 @@ def _backward(
     equation: Equation,
     made: Sequence[Work],
     inner: Sequence[Work],
-    wanted: Sequence[tuple[Gradient, str, tuple[Statement, ...]]],
+    wanted: Sequence[Wanted],
 ) -> Function:
     """Intermediate values again, then gradients from the last equation to the first."""
     scope = Scope(equation)
@@ -85,6 +95,40 @@ def _backward(
     )
     upstream = (equation.output.gradient,)
     return function("backward", equation, upstream, scope, Invoke("Gradients", results))
+
+
+def _keeping(
+    equation: Equation, made: Sequence[Work], inner: Sequence[Work], wanted: Sequence[Wanted]
+) -> tuple[Function, Function]:
+    """Forward hands on what backward reads of it, so that nothing is computed twice."""
+    scope, again = Scope(equation), Scope(equation)
+    _compute(scope, made)
+    for statement in equation.statements:
+        _know(again, statement)
+    last = [_work(equation, *found) for found in wanted]
+    _compute(again, _needed(inner, last))
+    results = [whole(t, s[0].lhs.axes, name) for t, name, s in last]
+    values = tuple(name for _, name, _ in made)
+    offered = (equation.output.gradient, *(t.name for t in equation.tensors), *values)
+    backward = inner_function("backward", equation, offered, again, tuple(results))
+    output = equation.output
+    kept = [Name(n) for n in values if n in backward.parameters and n != output.name]
+    results = [whole(output, equation.forward.lhs.axes), *kept]
+    tensors = tuple(t.name for t in equation.tensors)
+    forward = inner_function("forward", equation, tensors, scope, tuple(results))
+    return forward, backward
+
+
+def _know(scope: Scope, statement: Statement) -> None:
+    """Where its right side is asked for again, the tensor on the left holds the values."""
+    labels = [part.bare for axis in statement.lhs.axes for part in axis]
+    plain = tuple(label for label in labels if label is not None)
+    if isinstance(statement.rhs, Read) or len(set(plain)) != len(labels):
+        return
+    value, rhs = named(statement.lhs.tensor, plain), statement.rhs
+    scope.known[rhs] = value
+    if isinstance(rhs, Reduce):  # a winner competes under starred letters
+        scope.known[rename(rhs, {index: f"{index}*" for index in rhs.over})] = value
 
 
 def _needed(available: Sequence[Work], last: Sequence[Work]) -> list[Work]:

@@ -37,20 +37,64 @@ def function(
     taken = Tuple(tuple(Name(p) for p in (*parameters, "batch")))
     given = tuple((p, Name(p)) for p in parameters)
     opening.append(Let(taken, Invoke("_arrays", (), given)))
-    lead = _leading(equation, first)
+    opening += _facts(_leading(equation, first), used)
+    opening += _split(equation, parameters, used)
+    returns = "np.ndarray" if name == "forward" else "Gradients"
+    return Function(name, parameters, (*opening, *body), returns=returns, given=GIVEN)
+
+
+def inner_function(
+    name: str,
+    equation: Equation,
+    offered: tuple[str, ...],
+    scope: Scope,
+    results: tuple[Array, ...],
+) -> Function:
+    """A function of arrays that are (N, ...) and of one dtype already, as inside a network.
+
+    Of the tensors ``offered`` it takes those that its lines use, in that order.
+    """
+    result = results[0] if len(results) == 1 else Tuple(results)
+    body = (*scope.actions, Return(result))
+    used = {n for action in body for n in _used(action)}
+    floating = [p for p in offered if p in used and _carries(p, equation)]
+    if used & {BATCH, "dtype"} and not floating:
+        floating = [next(p for p in offered if _carries(p, equation))]
+        used.add(floating[0])
+    parameters = tuple(p for p in offered if p in used)
+    opening = [
+        *(_facts(floating[0], used) if floating else ()),
+        *_split(equation, parameters, used),
+    ]
+    return Function(name, parameters, (*opening, *body), given=GIVEN)
+
+
+def _carries(name: str, equation: Equation) -> bool:
+    """Whether a tensor (or gradient) carries the batch and is of floating point."""
+    tensor = _owner(name, equation)
+    if tensor == equation.output:
+        return len(equation.forward.lhs.axes) > len(tensor.shape)
+    return tensor.batched and not tensor.integer
+
+
+def _owner(name: str, equation: Equation) -> Tensor:
+    """The tensor of that name or that has the gradient of that name."""
+    tensors = (*equation.tensors, *equation.inner, equation.output)
+    named = [tensor for tensor in tensors if tensor.name == name]
+    return (named or [tensor for tensor in tensors if tensor.gradient == name])[0]
+
+
+def _facts(lead: str, used: set[str]) -> list[Let]:
+    """The number of samples and the dtype, read off one tensor, as far as they are used."""
     facts = (
         (BATCH, Invoke("len", (Name(lead),))),
         ("dtype", Method(Name(lead), "dtype", call=False)),
     )
     needed = [(Name(name), value) for name, value in facts if name in used]
-    if len(needed) == 1:
-        opening.append(Let(*needed[0]))
-    elif needed:
-        targets, values = zip(*needed, strict=True)
-        opening.append(Let(Tuple(tuple(targets)), Tuple(tuple(values))))
-    opening += _split(equation, first, used)
-    returns = "np.ndarray" if name == "forward" else "Gradients"
-    return Function(name, parameters, (*opening, *body), returns=returns, given=GIVEN)
+    if len(needed) < 2:
+        return [Let(target, value) for target, value in needed]
+    targets, values = zip(*needed, strict=True)
+    return [Let(Tuple(tuple(targets)), Tuple(tuple(values)))]
 
 
 def _leading(equation: Equation, first: tuple[str, ...]) -> str:
@@ -92,13 +136,13 @@ def _composed(equation: Equation) -> dict[str, tuple[Subscript, ...]]:
     return found
 
 
-def _split(equation: Equation, first: tuple[str, ...], used: set[str]) -> list[Let]:
+def _split(equation: Equation, parameters: tuple[str, ...], used: set[str]) -> list[Let]:
     """Reshape tensors whose axes are composed of several indices."""
     lines = []
     for name, axes in _composed(equation).items():
-        if name not in (*first, *(t.name for t in equation.tensors)) or name not in used:
+        if name not in parameters or name not in used:
             continue
-        owner = equation.tensor(name.removeprefix("d")) if name in first else equation.tensor(name)
+        owner = _owner(name, equation)
         sizes = [Literal("-1")] if owner.batched else []
         sizes += [Literal(str(n)) for n in _part_sizes(axes, owner, equation)]
         lines.append(Let(Name(name), Method(Name(name), "reshape", tuple(sizes))))
@@ -113,6 +157,16 @@ def _part_sizes(axes: tuple[Subscript, ...], owner: Tensor, equation: Equation) 
         else:
             sizes += [number(equation.extent(str(part))) for part in axis]
     return sizes
+
+
+def whole(tensor: Tensor, axes: tuple[Subscript, ...], name: str = "") -> Array:
+    """The result as (N, ...), composed axes as one again."""
+    array = Name(name or tensor.name)
+    if not any(len(axis) > 1 for axis in axes):
+        return array
+    sizes = tuple(Literal(str(n)) for n in tensor.sizes())
+    batched = len(axes) > len(tensor.shape)
+    return Method(array, "reshape", (*((Literal("-1"),) if batched else ()), *sizes))
 
 
 def returned(

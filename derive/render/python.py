@@ -62,6 +62,8 @@ def lines(
                     out += _wrapped(head, value, depth)
             case For(var, extent, body):
                 out += [f"{pad}for {var} in range({extent}):", *lines(body, comment, depth + 1)]
+            case Return(Tuple() as results) if len(f"{pad}return {_left(results)}") <= WIDTH:
+                out.append(f"{pad}return {_left(results)}")
             case Return(value):
                 out += _wrapped(f"{pad}return ", value, depth)
     return out
