@@ -54,6 +54,10 @@ class EquationError(UsageError):
         super().__init__("\n".join(lines))
 
 
+class NetworkError(EquationError):
+    """A network that cannot be read, or whose shapes do not fit, with a caret under the layer."""
+
+
 class NotDerivable(DeriveError):
     """No rule of the calculus covers this expression; the message names the missing rule."""
 

@@ -38,20 +38,20 @@ def kernel(derivation: Derivation, program: Program) -> str:
         "title": _title(derivation),
         "docstring": "\n".join(_docstring(derivation)),
         "shapes": [f'"{t.name}": {t.sizes()},' for t in (*equation.tensors, equation.output)],
-        "equations": list(_equations(derivation)),
+        "equations": list(equations(derivation)),
         "gradients_doc": "∂L/∂(each tensor), shaped like the tensor itself.",
         "fields": list(_fields(derivation, equation)),
         "functions": [_function(f, derivation) for f in program.functions],
-        "real": _real(derivation),
-        "integer": _names_of(t.name for t in equation.tensors if t.integer),
+        "real": real(derivation),
+        "integer": names_of(t.name for t in equation.tensors if t.integer),
         "shape_of": f'{{"{equation.output.gradient}": "{equation.output.name}"}}',
         "helpers": [
-            template(f"helpers/{HELPERS[name]}").render().strip() for name in _called(program)
+            template(f"helpers/{HELPERS[name]}").render().strip() for name in called(program)
         ],
     }
     upstream = equation.output.gradient
     batched = [t.name for t in equation.tensors if t.batched]
-    slots["batched"] = _names_of([upstream, *batched] if _output_batched(equation) else batched)
+    slots["batched"] = names_of([upstream, *batched] if _output_batched(equation) else batched)
     return template("kernel.py.j2").render(slots)
 
 
@@ -59,7 +59,8 @@ def _output_batched(equation: Equation) -> bool:
     return len(equation.forward.lhs.axes) > len(equation.output.shape)
 
 
-def _names_of(names: object) -> str:
+def names_of(names: object) -> str:
+    """Names as the text of a tuple of strings."""
     listed = [f'"{name}"' for name in names]  # type: ignore[attr-defined]  # any iterable of str
     return f"({listed[0]},)" if len(listed) == 1 else f"({', '.join(listed)})"
 
@@ -81,18 +82,18 @@ def _docstring(derivation: Derivation) -> list[str]:
     if derivation.layer.command:
         out += ["", "Generated and proved by:", ""]
         for line in derivation.layer.command.splitlines():
-            out += _broken(line, 4)
+            out += broken(line, 4)
     return out
 
 
 def _paragraph(heading: str, statements: list[Statement]) -> list[str]:
     out = [heading, ""]
     for statement in statements:
-        out += _broken(equation_text(statement), 4)
+        out += broken(equation_text(statement), 4)
     return out
 
 
-def _broken(line: str, indent: int) -> list[str]:
+def broken(line: str, indent: int) -> list[str]:
     """Lines no wider than a source line, the later ones indented further."""
     return wrap(
         line,
@@ -104,7 +105,8 @@ def _broken(line: str, indent: int) -> list[str]:
     )
 
 
-def _equations(derivation: Derivation) -> list[str]:
+def equations(derivation: Derivation) -> list[str]:
+    """Every statement and every gradient at its sizes, one a line."""
     forward = derivation.equation.at_sizes().statements
     gradients = (*derivation.inner_instance, *derivation.instance)
     return [equation_text(s) for s in (*forward, *(g.gather for g in gradients))]
@@ -127,14 +129,14 @@ def _function(function: Function, derivation: Derivation) -> FunctionText:
     signature = f"def {function.name}({parameters}) -> {function.returns}:"
     if len(signature) > WIDTH:
         signature = f"def {function.name}(\n    {parameters}\n) -> {function.returns}:"
-    given = ", ".join(_shape_text(_owner(equation, p), p) for p in function.parameters)
+    given = ", ".join(shape_text(_owner(equation, p), p) for p in function.parameters)
     if function.name == "forward":
-        result = _shape_text(equation.output, equation.output.name)
+        result = shape_text(equation.output, equation.output.name)
     else:
         result = ", ".join(equation.tensor(g.of).gradient for g in derivation.gradients)
         result += ", each shaped like its tensor"
     doc = wrap(f"{given} -> {result}.", WIDTH - 8, break_long_words=False)
-    body = lines(function.body, _comment)
+    body = lines(function.body, comment)
     return FunctionText(signature, "\n    ".join(doc), tuple(body))
 
 
@@ -142,19 +144,21 @@ def _owner(equation: Equation, name: str) -> Tensor:
     return equation.output if name == equation.output.gradient else equation.tensor(name)
 
 
-def _shape_text(tensor: Tensor, name: str) -> str:
+def shape_text(tensor: Tensor, name: str) -> str:
+    """``x (..., 3, 3)``: a tensor as docstrings name it."""
     sizes = [str(n) for n in tensor.sizes()]
     shown = ["...", *sizes] if tensor.batched else sizes
     return f"{name} ({', '.join(shown)}{',' if len(shown) == 1 else ''})"
 
 
-def _comment(comment: Comment) -> list[str]:
-    if isinstance(comment.text, Statement):
-        return _broken(equation_text(comment.text), 0)
-    return wrap(comment.text, WIDTH - 10)
+def comment(line: Comment) -> list[str]:
+    """A comment's lines: words, or the statement that the next lines compute."""
+    if isinstance(line.text, Statement):
+        return broken(equation_text(line.text), 0)
+    return wrap(line.text, WIDTH - 10)
 
 
-def _real(derivation: Derivation) -> bool:
+def real(derivation: Derivation) -> bool:
     """Whether any function or division takes integers to floating point."""
     gradients = (*derivation.inner, *derivation.gradients)
     statements = [*derivation.equation.statements, *(g.gather for g in gradients)]
@@ -166,7 +170,8 @@ def _divides_ties(expr: Expr) -> bool:
     return any(isinstance(node, Winner) and node.ties == "split" for node in walk(expr))
 
 
-def _called(program: Program) -> list[str]:
+def called(program: Program) -> list[str]:
+    """The helper functions that a program calls."""
     found = {n for f in program.functions for n in _calls(f.body)}
     return [name for name in HELPERS if name in found]
 
