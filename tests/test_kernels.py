@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import os
+import re
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -264,13 +265,12 @@ def test_a_wrong_shape_is_refused_by_tensor_axis_and_both_sizes(shapes, message)
     kernel = kernel_of(conv_layer(STRIDED))
     given = {"dy": DY, "x": X, "w": W, "b": B} | shapes
     arrays = [np.zeros(shape) for shape in given.values()]
-    with pytest.raises(ValueError) as caught:
+    whole = f"^{re.escape(message)}$"
+    with pytest.raises(ValueError, match=whole):
         kernel.backward(*arrays)
-    assert str(caught.value) == message
     if "dy" not in shapes:
-        with pytest.raises(ValueError) as caught:
+        with pytest.raises(ValueError, match=whole):
             kernel.forward(*arrays[1:])
-        assert str(caught.value) == message
 
 
 @pytest.mark.parametrize("wrong", [np.array(["a"] * 3), np.ones(3, bool)], ids=["text", "bool"])
@@ -357,17 +357,20 @@ class Names(ast.NodeVisitor):
         self.known, self.early = set(known), set()
 
     def visit_Name(self, node: ast.Name) -> None:
+        """A store gives a value; a load before it is early."""
         if isinstance(node.ctx, ast.Store):
             self.known.add(node.id)
         elif node.id not in self.known:
             self.early.add(node.id)
 
     def visit_Assign(self, node: ast.Assign) -> None:
+        """The right side comes first."""
         self.visit(node.value)
         for target in node.targets:
             self.visit(target)
 
     def visit_AugAssign(self, node: ast.AugAssign) -> None:
+        """The target is read too."""
         self.visit(node.value)
         if isinstance(node.target, ast.Name) and node.target.id not in self.known:
             self.early.add(node.target.id)

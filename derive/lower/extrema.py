@@ -181,8 +181,10 @@ def tied(scope: Scope, winner: Expr) -> Value:
 
 
 def share(scope: Scope, winner: Winner) -> Value:
-    """Where a tap has a share: 1 for the first extremal one; of k tied ones, each still to be
-    divided by :func:`tied`."""
+    """Where a tap has a share: 1 for the first extremal one, or 1/k for each of k.
+
+    In the second case the division by :func:`tied` comes last.
+    """
     equal = _equals_peak(scope, winner)
     if splits(winner):
         return equal
