@@ -32,7 +32,7 @@ from ..expressions import (
     rebuild,
     substitute,
 )
-from .formulas import terms
+from .terms import terms
 
 
 @dataclass(frozen=True)

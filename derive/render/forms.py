@@ -59,6 +59,8 @@ def form_sentence(
         "kernel": _letter(form.kernel, sheet),
         "kind": form.kind,
         "pads": _pads(form, sheet) if form.axes else "",
+        "padded": sheet.say.say("form.padded") if _has_padding(form) else "",
+        "steps": _steps(form, sheet),
     }
     return sheet.say.say(f"form.{kind}", slots)
 
@@ -73,6 +75,19 @@ def _correlation(form: Form, sheet: Sheet) -> str:
         return "correlation_turned" if turned(sheet) else "correlation"
     moved = (n for axis in form.axes for n in (axis.stride, axis.dilation))
     return "correlation_swapped" if any(n.number != 1 for n in moved) else "correlation"
+
+
+def _has_padding(form: Form) -> bool:
+    every = (n for axis in form.axes for n in (axis.low, axis.high))
+    return any(n is None or n.number != 0 for n in every)
+
+
+def _steps(form: Form, sheet: Sheet) -> tuple[Inline, ...]:
+    """``, moving in steps of 2``; nothing where the kernel moves by one."""
+    strides = tuple(dict.fromkeys(axis.stride for axis in form.axes))
+    if all(n.number == 1 for n in strides):
+        return ()
+    return sheet.say.say("form.steps", stride=joined([affine(n) for n in strides], COMMA))
 
 
 def _pads(form: Form, sheet: Sheet) -> tuple[Inline, ...]:

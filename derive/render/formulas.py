@@ -41,6 +41,7 @@ from ..expressions import (
     Reduce,
     Winner,
 )
+from .language import decimal_text
 from .notation import (
     COMMA,
     DEL,
@@ -55,6 +56,7 @@ from .notation import (
     joined,
     subscripts,
 )
+from .terms import factors, terms
 
 RELATION, SUM, BIG, PRODUCT, RATIO, ATOM = range(6)
 """How tightly a formula holds together; a looser one needs brackets in a tighter place."""
@@ -97,8 +99,7 @@ def _number(value: Rational) -> tuple[int, Math]:
         return SUM, Row((MINUS, _number(-value)[1]))
     if value.denominator == 1:
         return ATOM, Numeral(str(value))
-    decimal = str(float(value))
-    if value.denominator > 16 and "e" not in decimal and Rational(decimal) == value:
+    if decimal := decimal_text(value):
         return ATOM, Numeral(decimal)
     return RATIO, Fraction(Numeral(str(value.numerator)), Numeral(str(value.denominator)))
 
@@ -137,6 +138,8 @@ def _call(fn: str, args: tuple[Expr, ...], notation: Notation) -> tuple[int, Mat
             return SUM, Row((MINUS, expression(inner, notation, BIG)))
         case "mul", _:
             return _product(factors(Call(fn, args)), notation)
+        case "div", (top, bottom) if any(_derived(f, notation) for f in factors(top)):
+            return _derived_ratio(top, bottom, notation)
         case "div", (top, bottom):
             return RATIO, Fraction(expression(top, notation), expression(bottom, notation))
         case "pow", (base, power):
@@ -155,15 +158,10 @@ def _call(fn: str, args: tuple[Expr, ...], notation: Notation) -> tuple[int, Mat
     return ATOM, Row((Upright(_WORDS.get(fn, fn)), Fenced("(", given, ")")))
 
 
-def factors(expr: Expr) -> list[Expr]:
-    """The factors of a product, however it is nested."""
-    if isinstance(expr, Call) and expr.fn == "mul":
-        return [f for arg in expr.args for f in factors(arg)]
-    return [expr]
-
-
 def _product(parts: list[Expr], notation: Notation) -> tuple[int, Math]:
     """Factors side by side; a sum may stand bare only as the last one."""
+    if len(parts) == 1:
+        return max(BIG, _set(parts[0], notation)[0]), expression(parts[0], notation, BIG)
     shown = [expression(part, notation, PRODUCT) for part in parts[:-1]]
     last = parts[-1]
     level = min(PRODUCT, max(BIG, _set(last, notation)[0]))
@@ -172,12 +170,36 @@ def _product(parts: list[Expr], notation: Notation) -> tuple[int, Math]:
     return level, joined(shown, Operator("·") if digits else TIMES)
 
 
+def _derived(expr: Expr, notation: Notation) -> bool:
+    """Whether an expression is set as a derivative, or a sum of them: tall by itself."""
+    match expr:
+        case Call("neg", (inner,)) | Reduce(body=inner):
+            return any(_derived(factor, notation) for factor in factors(inner))
+        case Read(tensor, _):
+            return tensor in notation.gradients
+    return isinstance(expr, Partial)
+
+
+def _derived_ratio(top: Expr, bottom: Expr, notation: Notation) -> tuple[int, Math]:
+    """A quotient with derivatives in its numerator: they stand behind it, in full size."""
+    parts = factors(top)
+    before = [f for f in parts if not _derived(f, notation)]
+    behind = [f for f in parts if f not in before]
+    behind.sort(key=lambda f: isinstance(f, Reduce))
+    above = _product(before, notation)[1] if before else Numeral("1")
+    level, rest = _product(behind, notation)
+    return level, joined([Fraction(above, expression(bottom, notation)), rest], TIMES)
+
+
 def _power(base: Expr, power: Math, notation: Notation) -> Math:
     if isinstance(base, Read) and base.tensor not in notation.gradients:
         shown = _read(base, notation)[1]
         if isinstance(shown, Scripts):
             return replace(shown, sup=power)
     level, body = _set(base, notation)
+    match body, power:
+        case Row((Upright() as name, Fenced() as given)), Numeral():  # tanh²(a)
+            return Row((Scripts(name, sup=power), given))
     simple = level == ATOM and not isinstance(body, Row | Scripts)
     return Scripts(body if simple else Fenced("(", body, ")"), sup=power)
 
@@ -251,16 +273,6 @@ def _winner(expr: Winner, notation: Notation) -> tuple[int, Math]:
 
 
 # -- statements -----------------------------------------------------------------------------
-def terms(expr: Expr, sign: int = 1) -> list[tuple[int, Expr]]:
-    """The terms of a sum with their signs, left to right."""
-    match expr:
-        case Call("add" | "sub" as fn, (left, right)):
-            return [*terms(left, sign), *terms(right, sign if fn == "add" else -sign)]
-        case Call("neg", (inner,)):
-            return terms(inner, -sign)
-    return [(sign, expr)]
-
-
 def statement(value: Statement, notation: Notation) -> tuple[Math, tuple[Math, ...]]:
     """Left side, and the right side in pieces between which a line may be broken."""
     relation = Operator("+=") if value.accumulate else EQUALS

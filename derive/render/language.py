@@ -8,6 +8,8 @@ brackets of their own sum if there are several sums).
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 from ..affine import Affine
 from ..equations import Statement
 from ..expressions import (
@@ -72,6 +74,8 @@ def _text(expr: Expr) -> tuple[str, int]:
     match expr:
         case Number(value):
             whole = value.denominator == 1
+            if decimal := decimal_text(value):
+                return decimal, (_ATOM if value >= 0 else _NEG)
             return str(value), (_ATOM if whole and value >= 0 else _NEG if whole else 3)
         case Index(value):
             text = str(value)
@@ -92,6 +96,15 @@ def _text(expr: Expr) -> tuple[str, int]:
         case Winner():
             return _winner(expr), _ATOM
     raise TypeError(f"no text for {type(expr).__name__}")
+
+
+def decimal_text(value: Fraction) -> str:
+    """``0.00001``; empty for numbers that read better as fractions, such as 1/2 or 1/3."""
+    places = next((k for k in range(1, 13) if (value * 10**k).denominator == 1), 0)
+    if value.denominator <= 16 or not places:
+        return ""
+    digits = f"{abs(value.numerator) * 10**places // value.denominator:0{places + 1}d}"
+    return f"{'-' if value < 0 else ''}{digits[:-places]}.{digits[-places:]}"
 
 
 def _subscript(axis: tuple[Affine, ...]) -> str:

@@ -22,10 +22,10 @@ from ..documents import (
 from ..equations import Tensor
 from ..expressions import ONE, ZERO, Call, Expr, Read, reads
 from .entries import Frame, entry, positions
-from .formulas import factors
 from .notation import EQUALS, TIMES
 from .phrases import Slot
 from .sheet import Sheet
+from .terms import factors
 
 COLUMNS, ROWS = 10, 12
 

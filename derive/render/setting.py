@@ -22,7 +22,7 @@ from ..documents import (
 from ..equations import NO_OUTSIDE, Equation, Statement, Tensor
 from ..expressions import Read, Reduce, reads, walk
 from .grids import turned
-from .notation import EQUALS, MINUS, PLUS, TIMES, affine, joined
+from .notation import COMMA, EQUALS, MINUS, PLUS, TIMES, affine, joined
 from .sheet import Sheet
 
 Cells = tuple[tuple[Inline, ...], ...]
@@ -42,6 +42,8 @@ def setting(sheet: Sheet) -> list[Block]:
     out.append(Paragraph(say.say("setting.upstream", output=output, upstream=loss, g=upstream)))
     batch = "batch" if sheet.batch else "batch_kept"
     out.append(Paragraph(say.say(f"setting.{batch}", batch=Symbol(equation.batch))))
+    if (axis := _composed(equation)) is not None:
+        out.append(Paragraph(say.say("setting.composed", axis=axis)))
     if not equation.sized:
         out.append(Paragraph(say.say("setting.symbolic")))
     if sheet.index_base:
@@ -49,6 +51,16 @@ def setting(sheet: Sheet) -> list[Block]:
     if sheet.derivation.layer.source:
         out.append(Paragraph(say.say("setting.source", source=sheet.derivation.layer.source)))
     return out
+
+
+def _composed(equation: Equation) -> Math | None:
+    """The first axis that several indices make up: ``(g,c)``."""
+    for statement in equation.statements:
+        for read in (statement.lhs, *reads(statement.rhs)):
+            for axis in read.axes:
+                if len(axis) > 1:
+                    return Fenced("(", joined([affine(part) for part in axis], COMMA), ")")
+    return None
 
 
 def _table(sheet: Sheet) -> Table:

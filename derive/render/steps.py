@@ -8,7 +8,7 @@ from ..affine import Affine
 from ..derivations import Gradient, Step
 from ..documents import Block, Display, Inline, Math, Paragraph, Row, Symbol, Upright
 from ..equations import Statement
-from ..expressions import Condition, Expr, Read
+from ..expressions import Bracket, Condition, Equal, Expr, Read, walk
 from .formulas import expression
 from .notation import COMMA, EQUALS, affine, condition, from_text, joined
 from .phrases import Slot
@@ -44,10 +44,18 @@ def _keys(step: Step, slots: dict[str, Slot], sheet: Sheet) -> Iterable[str]:
         yield "insert_forward_several"
     if step.rule == "delta" and not sheet.one(step.before).lhs.axes:
         yield "delta_one"
+    if step.rule == "merge" and not any(_has_delta(node) for node in walk(step.before.rhs)):
+        yield "merge_plain"
+    if step.rule == "fold" and "tensor" not in dict(step.slots):
+        yield "fold_any"
     if step.rule == "drop_conditions" and not step.conditions:
         yield "drop_conditions_some"
     yield step.rule
     yield "unknown"
+
+
+def _has_delta(node: Expr) -> bool:
+    return isinstance(node, Bracket) and any(isinstance(c, Equal) for c in node.conditions)
 
 
 def _slots(step: Step, tensor: str, sheet: Sheet) -> dict[str, Slot]:

@@ -15,13 +15,13 @@ from ..certificates import Certificate
 from ..derivations import Derivation, Gradient
 from ..documents import Inline, Math, Row
 from ..equations import Statement
-from ..expressions import Reduce
+from ..expressions import Reduce, reads
 from . import worked
 from .forms import form_of, form_sentence, reason
 from .formulas import statement
 from .notation import condition
 from .proof import omitted, sentences
-from .setting import shape
+from .setting import meaning, shape
 from .sheet import Sheet
 from .text import ascii_only, inline, line
 
@@ -71,37 +71,49 @@ class _Page:
     def shapes(self) -> None:
         """One line a tensor: its size and what it means."""
         self.section("shapes")
-        equation = self.sheet.here or self.sheet.equation
-        meanings = dict(self.sheet.derivation.layer.meanings)
+        equation, sheet = self.sheet.here or self.sheet.equation, self.sheet
         rows = [
-            (t.name, inline((shape(t, self.sheet),)), meanings.get(t.name) or self.role(t.role))
-            for t in (*equation.tensors, equation.output)
+            (t.name, inline((shape(t, sheet),)), inline(meaning(t, sheet)))
+            for t in (*equation.tensors, *equation.inner, equation.output)
         ]
         first, second = (max(len(row[k]) for row in rows) for k in (0, 1))
         for name, size, words in rows:
             self.lines.append(("", f"{_INDENT}{name:<{first}}  {size:<{second}}  {words}"))
 
-    def role(self, role: str) -> str:
-        """What a tensor is, where the layer says nothing about it."""
-        return self.sheet.say.words(f"role.{role}")
-
     def forward(self) -> None:
         """The forward equations."""
         self.section("forward")
-        for equation in self.sheet.derivation.layer.equations:
-            shown = equation.at_sizes() if equation.sized else equation
-            self.formula(shown.forward)
+        for value in (self.sheet.here or self.sheet.equation).statements:
+            self.formula(value)
+        if (resolved := self.sheet.derivation.resolved) is not None:
+            self.both(resolved)
 
     def gradients(self) -> None:
         """Gather and scatter of every gradient, and the name it goes by."""
         loss, upstream = self.sheet.loss(), self.sheet.upstream()
         self.section("gradients", g=upstream, upstream=loss)
-        for gradient in self.sheet.derivation.gradients:
-            shown = self.sheet.at_sizes(gradient) or gradient
-            self.formula(shown.gather)
-            for step in shown.scatter_steps:
-                self.formula(step.after, label=f"{_INDENT}{self.say('summary.scatter')}  ")
+        for gradient in (*self.needed(), *self.sheet.derivation.gradients):
+            self.both(self.sheet.at_sizes(gradient) or gradient)
             self.form(gradient)
+
+    def both(self, gradient: Gradient) -> None:
+        """The gather form and, where there is one, the scatter form."""
+        self.formula(gradient.gather)
+        for step in gradient.scatter_steps:
+            self.formula(step.after, label=f"{_INDENT}{self.say('summary.scatter')}  ")
+
+    def needed(self) -> list[Gradient]:
+        """The gradients of intermediate values that those of the tensors are made from."""
+        derivation, sheet = self.sheet.derivation, self.sheet
+        shown = [sheet.at_sizes(g) or g for g in derivation.gradients]
+        used = {r.tensor for g in shown for r in reads(g.gather.rhs)}
+        found = []
+        for gradient in reversed(derivation.inner):
+            here = sheet.at_sizes(gradient) or gradient
+            if here.gather.lhs.tensor in used:
+                used |= {r.tensor for r in reads(here.gather.rhs)}
+                found.append(gradient)
+        return found[::-1]
 
     def form(self, gradient: Gradient) -> None:
         """The textbook form and its reasons; nothing where none is claimed."""
@@ -205,7 +217,29 @@ class _Page:
                 row = hang[: self.width // 2] + text.lstrip()
             else:
                 row += text
+            row = self.cut(row, hang[: self.width // 2] + _INDENT)
         self.lines.append(("", row.rstrip()))
+
+    def cut(self, row: str, hang: str) -> str:
+        """What is left of a line that is still too long: it is broken before + or −."""
+        while len(row) > self.width:
+            place = _break(row[: self.width + 1], len(hang) + len(_INDENT))
+            if place is None:
+                return row
+            self.lines.append(("", row[:place]))
+            row = hang + row[place:].lstrip()
+        return row
+
+
+def _break(text: str, least: int) -> int | None:
+    """Where to end a line: before the outermost + or −, the last one of them, else at a blank."""
+    depth, places = 0, []
+    for place, letter in enumerate(text):
+        depth += (letter in "([{") - (letter in ")]}")
+        if letter == " " and place > least:
+            sign = text[place : place + 3] in (" + ", " − ")
+            places.append((sign, -depth, place))
+    return max(places)[-1] if places else None
 
 
 def _told(piece: Math) -> str:

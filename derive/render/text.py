@@ -104,7 +104,8 @@ def _line(math: Math, *, tight: bool) -> str:
         case Scripts(base, sub, sup):
             return _scripts(base, sub, sup)
         case Fraction(top, bottom):
-            return f"{_grouped(top)}/{_grouped(bottom)}"
+            above = _line(top, tight=False) if _is_product(top) else _grouped(top)
+            return f"{above}/{_grouped(bottom)}"
         case Big():
             return _big(math)
         case Fenced("√", body, _):
@@ -176,6 +177,18 @@ def _whole(math: Math) -> bool:
         case Row((Operator("∂"), _) | (Upright(), Fenced())):
             return True
     return not isinstance(math, Row | Fraction | Big)
+
+
+def _is_product(math: Math) -> bool:
+    """Factors side by side, none a big operator: a·b/c needs no brackets."""
+    if not isinstance(math, Row) or len(math.items) % 2 == 0 or len(math.items) < 3:
+        return False
+    signs = {item.text for item in math.items[1::2] if isinstance(item, Operator)}
+    return signs <= {"\u2062", "·"} and bool(signs) and not _ends_big(math)
+
+
+def _ends_big(math: Math) -> bool:
+    return isinstance(math, Big) or (isinstance(math, Row) and any(map(_ends_big, math.items)))
 
 
 def _big(math: Big) -> str:

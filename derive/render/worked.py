@@ -13,9 +13,9 @@ from ..documents import Display, Fraction, Hued, Math, Numeral, Operator, Row, U
 from ..equations import Statement
 from ..expressions import Expr, Reduce, reads
 from .entries import Frame, Part, Product, at, entry, positions
-from .formulas import terms
 from .notation import COMMA, EQUALS, MINUS, PLUS
 from .sheet import Sheet
+from .terms import terms
 
 COLUMNS = 5
 PRODUCTS, PRODUCTS_FULL = 400, 20_000
