@@ -137,7 +137,9 @@ def _entries(value: Statement, sheet: Sheet, table: str) -> list[Block]:
     if not worked.all_fit(value, sheet, frame):
         key = "some"
     else:
-        key = "entries" if worked.by_tap(value, sheet) else "plain_entries"
+        weights = sheet.taps is not None and sheet.taps.tensor
+        tapped = "entries" if weights else "window_entries"
+        key = tapped if worked.by_tap(value, sheet) else "plain_entries"
     return [Paragraph(sheet.say.say(f"{table}.{key}")), display]
 
 

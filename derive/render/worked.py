@@ -18,7 +18,7 @@ from .sheet import Sheet
 from .terms import terms
 
 COLUMNS = 5
-PRODUCTS, PRODUCTS_FULL = 400, 20_000
+PRODUCTS, PRODUCTS_FULL = 250, 20_000
 LIMIT = 6
 """Products shown of an entry that is only a sample."""
 

@@ -9,7 +9,18 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from examples import CERTIFICATE, conv, equation, strided, toy
+from examples import (
+    CERTIFICATE,
+    attention,
+    batch_norm,
+    conv,
+    equation,
+    separable,
+    softmax,
+    strided,
+    toy,
+    transposed,
+)
 
 from derive.calculus import rules
 from derive.derivations import Derivation, Form, Step
@@ -35,6 +46,11 @@ DERIVATIONS = {
     "symbolic": lambda: equation("y[i] = sum[u](x[s*i+u]*w[u])"),
     "max": lambda: equation("y[i] = max[u](x[2*i+u])", (("x", (4,)), ("y", (2,)))),
     "loss": lambda: equation("y = mean[i]((x[i]-t[i])**2)", (("x", (4,)), ("t", (4,)))),
+    "softmax": softmax,
+    "batch_norm": batch_norm,
+    "attention": attention,
+    "separable": separable,
+    "transposed": transposed,
     "kinked": lambda: equation("y[i] = where(x[i] > 0, x[i], 0.01*x[i])", (("x", (3,)),)),
 }
 ROOT = Path(__file__).resolve().parents[2]
@@ -151,6 +167,89 @@ def test_claims_and_omissions_are_told_in_words_and_unknown_ones_by_name():
     assert "magic: moon phase" in text
 
 
+# -- several equations ------------------------------------------------------------------------
+def headings(document: Document) -> list[str]:
+    return [inline(b.text) for b in document.blocks if isinstance(b, Heading) and b.level == 1]
+
+
+def test_gradients_of_intermediates_come_first_and_the_last_made_first():
+    found = headings(notes(attention()))
+    letters = [text[-1] for text in found if text.startswith("The gradient with respect to")]
+    assert "".join(letters) == "azems" + "qkv"
+    assert found.index("Backwards through the equations") == found.index("Forward") + 1
+
+
+def test_every_statement_is_shown_in_order():
+    d, sheet = softmax(), Sheet(softmax())
+    (forward,) = (b for b in notes(d).blocks if isinstance(b, Display) and b.name == "forward")
+    assert forward.rows == tuple(sheet.row(s) for s in d.equation.statements)
+    text = summary(d)
+    places = [text.index(left) for left in ("m = max", "e[i] = exp", "s = ∑", "y[i] = e[i]/s")]
+    assert places == sorted(places)
+
+
+def test_every_intermediate_value_is_listed_with_its_shape():
+    (table,) = (b for b in notes(softmax()).blocks if isinstance(b, Table))
+    listed = {inline(row[0]): tuple(map(inline, row[1:])) for row in table.rows}
+    assert listed["m"] == ("intermediate value", "one number", "one number")
+    assert listed["e"][::2] == ("intermediate value", "4")
+    assert "e  4           intermediate value" in summary(softmax())
+
+
+def test_a_tensor_read_by_two_equations_gets_one_sum_for_each():
+    text = words(notes(softmax()))
+    assert "one sum for every equation that reads e" in text
+    assert "∂L/∂e[q] = ∂L/∂s·∂s/∂e[q] + ∑_{i} g[i]·∂y[i]/∂e[q]" in text
+
+
+def test_the_gradient_through_the_maximum_that_stabilises_softmax_is_seen_to_vanish():
+    rows = [inline((left, *pieces)) for left, pieces in equations(notes(softmax()))]
+    vanished = rows.index("∂L/∂m = 0")
+    assert "exp(x[i] − m)" in rows[vanished - 1] or "∑" in rows[vanished - 1]
+
+
+def test_entries_of_intermediate_values_are_not_written_out():
+    text = words(notes(softmax()))
+    assert "y[3] = e[3]/s" in text
+    assert "∂L/∂x[3] =" in text
+    assert "e[3] = exp" not in text
+
+
+def test_the_summary_shows_the_gradients_of_intermediates_that_others_are_made_from():
+    text = summary(attention())
+    assert text.index("∂L/∂a[i,j] = ∑_{d}") < text.index("∂L/∂s[i,j] =") < text.index("∂L/∂q[i,d]")
+    assert "∂L/∂z" not in text
+
+
+def test_a_forward_equation_with_deltas_is_solved_in_sight():
+    text = words(notes(transposed()))
+    assert "y[m] = ∑_{i,u} x[i]·w[u]·δ[2i+u,m]" in text
+    assert "y[m] = ∑_{u: 2 ∣ m − u, 0 ≤ (m − u)/2 < 3} x[(m−u)/2]·w[u]" in text
+    assert "y[2i+u] += x[i]·w[u]" in text
+    assert "y[4] = x[2]·w[0] + x[1]·w[2]" in text.replace(" + ", " + ").replace("  ", " ")
+
+
+def test_steps_of_a_correlation_are_told():
+    assert "of g with w, moving in steps of 2; nothing is turned" in one_line(summary(transposed()))
+
+
+def one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def test_a_derivative_in_a_numerator_stands_beside_the_quotient():
+    assert "∑_{j} k[j,d]/2·∂L/∂s[i,j]" in words(notes(attention()))
+
+
+def test_only_the_two_passes_of_the_kernel_are_listed():
+    source = "import numpy as np\n\n\ndef forward(x):\n    # y\n    return x\n\n\n"
+    source += "def backward(dy, x):\n    return dy\n\n\ndef _arrays(**given):\n    return given\n"
+    (listing,) = (b for b in notes(toy(), None, source).blocks[1:] if isinstance(b, Listing))
+    assert listing.code == (
+        "def forward(x):\n    # y\n    return x\n\n\ndef backward(dy, x):\n    return dy\n"
+    )
+
+
 # -- phrases --------------------------------------------------------------------------------
 def test_every_rule_of_the_calculus_has_a_phrase():
     recorded = {s.rule for make in DERIVATIONS.values() for s in every_step(make())}
@@ -160,7 +259,7 @@ def test_every_rule_of_the_calculus_has_a_phrase():
 
 
 def every_step(d: Derivation) -> list[Step]:
-    gradients = (*d.gradients, *d.instance)
+    gradients = (*d.inner, *d.gradients, *d.inner_instance, *d.instance)
     return [s for g in gradients for s in (*g.steps, *g.scatter_steps)]
 
 
@@ -228,6 +327,11 @@ TIGHT = {
     ),
     "6x6_k5x5": lambda: notes(conv(input=(6, 6), kernel=(5, 5)), index_base=1),
     "groups": lambda: notes(DERIVATIONS["groups"]()),
+    "softmax": lambda: notes(softmax()),
+    "batch_norm": lambda: notes(batch_norm()),
+    "attention": lambda: notes(attention()),
+    "transposed": lambda: notes(transposed()),
+    "max": lambda: notes(DERIVATIONS["max"]()),
     "root_mean_square": lambda: notes(
         equation("y[i] = x[i]/sqrt(mean[k](x[k]**2) + 0.001)", (("x", (4,)),))
     ),
