@@ -51,6 +51,8 @@ SMOOTH: dict[str, Callable[..., Scalar]] = {
     "pi": lambda: sympy.pi,
     "exp": sympy.exp,
     "log": sympy.log,
+    "expm1": lambda z: sympy.exp(z) - 1,
+    "log1p": lambda z: sympy.log(1 + z),
     "sqrt": sympy.sqrt,
     "sin": sympy.sin,
     "cos": sympy.cos,

@@ -79,6 +79,8 @@ _ROWS = (
     Function("pi", 0, (), "smooth"),
     Function("exp", 1, (lambda z: _call("exp", z),), "smooth"),
     Function("log", 1, (lambda z: ONE / z,), "smooth"),
+    Function("expm1", 1, (lambda z: _call("exp", z),), "smooth"),
+    Function("log1p", 1, (lambda z: ONE / (1 + z),), "smooth"),
     Function("sqrt", 1, (lambda z: ONE / (2 * _call("sqrt", z)),), "smooth"),
     Function("sin", 1, (lambda z: _call("cos", z),), "smooth"),
     Function("cos", 1, (lambda z: -_call("sin", z),), "smooth"),

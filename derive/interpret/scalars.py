@@ -58,6 +58,18 @@ def _complex_erf(z: complex) -> complex:
     return 2 / math.sqrt(math.pi) * cmath.exp(-z * z) * series
 
 
+def _complex_expm1(z: complex) -> complex:
+    """e^a·cos b − 1 + i·e^a·sin b, the real part without cancellation near 0."""
+    real = math.expm1(z.real) * math.cos(z.imag) - 2 * math.sin(z.imag / 2) ** 2
+    return complex(real, math.exp(z.real) * math.sin(z.imag))
+
+
+def _complex_log1p(z: complex) -> complex:
+    """log|1 + z| + i·arg(1 + z), the real part without cancellation near 0."""
+    square = z.real * (2 + z.real) + z.imag**2
+    return complex(math.log1p(square) / 2, math.atan2(z.imag, 1 + z.real))
+
+
 _exp = _either(math.exp, cmath.exp)
 _log = _either(math.log, cmath.log)
 
@@ -94,6 +106,8 @@ SCALARS: dict[str, Callable[..., Any]] = {
     "pi": lambda: math.pi,
     "exp": _exp,
     "log": _log,
+    "expm1": _either(math.expm1, _complex_expm1),
+    "log1p": _either(math.log1p, _complex_log1p),
     "sqrt": _either(math.sqrt, cmath.sqrt),
     "sin": _either(math.sin, cmath.sin),
     "cos": _either(math.cos, cmath.cos),
