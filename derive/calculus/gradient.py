@@ -66,7 +66,7 @@ def _fresh_entry(equation: Equation, tensor: str) -> tuple[Read, Ranges]:
     for axis in range(len(found[0].axes)):
         written = {tuple(p.bare for p in read.axes[axis]) for read in found}
         parts = written.pop() if len(written) == 1 else (None,)
-        if None in parts:
+        if None in parts or not _runs_along(parts, axis - offset, shape, equation):
             letter = fresh(used, ranges)
             parts_named: tuple[str, ...] = (letter,)
             ranges[letter] = shape[axis - offset]
@@ -75,6 +75,14 @@ def _fresh_entry(equation: Equation, tensor: str) -> tuple[Read, Ranges]:
             ranges |= {f"{p}'": equation.extent(str(p)) for p in parts}
         axes.append(tuple(Affine.of(p) for p in parts_named))
     return Read(tensor, tuple(axes)), ranges
+
+
+def _runs_along(
+    parts: tuple[str | None, ...], axis: int, shape: tuple[Affine, ...], equation: Equation
+) -> bool:
+    """Whether a bare index has its axis's range: in y[i] = x[i] with more y than x it has not."""
+    ranges = dict(equation.extents)
+    return len(parts) > 1 or axis < 0 or ranges.get(str(parts[0])) == shape[axis]
 
 
 def _chain_rule(recorder: Recorder, equation: Equation, wrt: Read) -> None:
@@ -92,8 +100,9 @@ def _through(users: list[Statement], wrt: Read, equation: Equation, *, inserted:
     """Σ ∂L/∂z · ∂z/∂T over every tensor z that is computed from T."""
     parts: list[Expr] = []
     for user in users:
-        upstream = Read(equation.tensor(user.lhs.tensor).gradient, user.lhs.axes)
-        slope = upstream * Partial(user.rhs if inserted else user.lhs, wrt)
+        slope: Expr = Partial(user.rhs if inserted else user.lhs, wrt)
+        if not (equation.loss and user == equation.forward):  # L is y itself: ∂L/∂y = 1
+            slope = Read(equation.tensor(user.lhs.tensor).gradient, user.lhs.axes) * slope
         over = user.lhs.names
         parts.append(Reduce("sum", over, slope) if over else slope)
     total = parts[0]

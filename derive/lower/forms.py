@@ -12,7 +12,8 @@ def chosen(
 ) -> tuple[str, tuple[Statement, ...]]:
     """``("scatter" | "gather", statements)``: the form asked for, or that multiplies less.
 
-    Only the fastest uses a compact form. A gradient through a maximum is always scattered: the winner is known window by window.
+    Only the fastest uses a compact form. A gradient through a maximum is always scattered: the
+    winner is known window by window.
     """
     gather = (gradient.gather if form == "fastest" else gradient.raw,)
     if not gradient.scatter_steps:
@@ -30,9 +31,8 @@ def work(statements: tuple[Statement, ...], equation: Equation) -> int:
     total = 0
     for statement in statements:
         name = statement.lhs.tensor
-        owner = next(
-            t for t in (*equation.tensors, equation.output) if name in (t.name, t.gradient)
-        )
+        every = (*equation.tensors, *equation.inner, equation.output)
+        owner = next(t for t in every if name in (t.name, t.gradient))
         sizes = {i: e.number or 1 for i, e in equation.extents}
         offset = len(statement.lhs.axes) - len(owner.shape)
         for k, axis in enumerate(statement.lhs.axes):

@@ -6,8 +6,8 @@ from fractions import Fraction
 
 from ..affine import Affine
 from ..errors import NotDerivable
-from ..expressions import Condition, Divides, Equal, Within
-from ..programs import Array, Binary, Invoke, Literal, Method, Name, Unary
+from ..expressions import Condition, Divides, Equal, Index, Within
+from ..programs import Array, Binary, Invoke, Literal, Method, Name, Unary, names
 from .scope import Scope
 from .values import Value, aligned, elementwise, in_order, merged
 
@@ -29,6 +29,8 @@ COMPARISONS = ("eq", "ne", "lt", "le", "gt", "ge")
 CALLS = {
     "exp": "np.exp",
     "log": "np.log",
+    "expm1": "np.expm1",
+    "log1p": "np.log1p",
     "sqrt": "np.sqrt",
     "sin": "np.sin",
     "cos": "np.cos",
@@ -51,7 +53,19 @@ def apply(fn: str, args: tuple[Value, ...], order: tuple[str, ...]) -> Value:
         found = elementwise(OPERATORS[fn], args[0], args[1], order)
         return Value(found.array, found.labels, mask=fn in COMPARISONS)
     arrays = tuple(aligned(a, labels) for a in args)
-    return Value(_call(fn, arrays), labels)
+    found_array = _call(fn, arrays)
+    if not labels and not any(True for _ in names(found_array)):
+        return Value(_python_number(fn, arrays), labels)
+    return Value(found_array, labels)
+
+
+def _python_number(fn: str, args: tuple[Array, ...]) -> Array:
+    """A function of constants as a Python float: NumPy's own would widen float32 arrays."""
+    if fn == "pi":
+        return _call(fn, args)
+    if fn == "sqrt":
+        return Binary("**", args[0], Literal("0.5"))
+    return Invoke("float", (_call(fn, args),))
 
 
 def _call(fn: str, args: tuple[Array, ...]) -> Array:
@@ -96,8 +110,9 @@ def index_value(value: Affine, scope: Scope) -> Value:
     if total is None:
         return Value(Literal(str(rest).replace("*", " * ")))
     if rest.terms:
-        text = Value(Literal(str(rest).replace("*", " * ")))
-        total = elementwise("+", total, text, scope.order)
+        below = rest.number is not None and rest.number < 0
+        text = Value(Literal(str(-rest if below else rest).replace("*", " * ")))
+        total = elementwise("-" if below else "+", total, text, scope.order)
     return total
 
 
@@ -115,11 +130,24 @@ def condition_value(condition: Condition, scope: Scope) -> Value:
             found = elementwise("==", rest, zero, scope.order)
         case Within(value, extent):
             top = extent * value.denominator
-            inner = index_value(value.numerator, scope)
+            inner = _named(value.numerator, scope)
             above = elementwise(">=", inner, zero, scope.order)
             below = elementwise("<", inner, index_value(top, scope), scope.order)
             found = elementwise("&", above, below, scope.order)
     return Value(found.array, found.labels, mask=True)
+
+
+def _named(value: Affine, scope: Scope) -> Value:
+    """An index expression as a variable, if it is more than a number."""
+    key = Index(value)
+    if key not in scope.known:
+        found = index_value(value, scope)
+        if not found.labels:
+            return found
+        name = scope.name("place", f"place_{''.join(found.labels)}")
+        scope.assign(name, found.array)
+        scope.known[key] = Value(Name(name), found.labels)
+    return scope.known[key]
 
 
 def as_number(value: Value) -> Value:
