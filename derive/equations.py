@@ -71,6 +71,7 @@ class Equation:
     ``values``   the numbers that stand for names (sizes, strides, ...); may be incomplete
     ``ties``     who gets the gradient of equal maxima: the ``first`` one in row-major order
                  of the reduced indices, or all in equal parts (``split``)
+    ``loss``     whether the output is the loss L itself: then nothing comes from upstream
     ``given``    earlier statements in order, each making one of the intermediate tensors
                  ``inner`` that later ones read
     """
@@ -85,6 +86,7 @@ class Equation:
     ties: str = "first"
     given: tuple[Statement, ...] = ()
     inner: tuple[Tensor, ...] = ()
+    loss: bool = False
 
     def __post_init__(self) -> None:
         known = {t.name for t in (*self.tensors, *self.inner)}
@@ -98,6 +100,8 @@ class Equation:
         for index in self.indices:
             if index not in ranged:
                 raise ValueError(f"index {index} has no extent in {self.text!r}")
+        if self.loss and self.forward.lhs.axes:
+            raise ValueError(f"a loss is one number for the whole batch, not {self.text!r}")
 
     @property
     def statements(self) -> tuple[Statement, ...]:

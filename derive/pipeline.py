@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -42,6 +42,8 @@ def layer(spec: Spec, options: Options = DEFAULTS) -> Layer:
     equations = with_names(equations, spec.axes)
     if spec.shapes:
         equations = with_sizes(equations, spec.shapes)
+    if spec.loss:
+        equations = (*equations[:-1], replace(equations[-1], loss=True))
     wrt = "_wrt_" + "_".join(options.wrt) if options.wrt is not None else ""
     return Layer(
         name=spec.name,

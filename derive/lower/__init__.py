@@ -93,7 +93,7 @@ def _backward(
         for tensor in equation.tensors
         if tensor.name in done or tensor.integer
     )
-    upstream = (equation.output.gradient,)
+    upstream = () if equation.loss else (equation.output.gradient,)
     return function("backward", equation, upstream, scope, Invoke("Gradients", results))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from textwrap import wrap
 
+from ..classes import classes
 from ..derivations import Derivation
 from ..equations import Equation, Statement, Tensor
 from ..expressions import Expr, Winner, walk
@@ -44,7 +45,10 @@ def kernel(derivation: Derivation, program: Program) -> str:
         "functions": [_function(f, derivation) for f in program.functions],
         "real": real(derivation),
         "integer": names_of(t.name for t in equation.tensors if t.integer),
-        "shape_of": f'{{"{equation.output.gradient}": "{equation.output.name}"}}',
+        "classes": {t.name: classes(equation, t) for t in equation.tensors if t.integer},
+        "shape_of": "{}"
+        if equation.loss
+        else f'{{"{equation.output.gradient}": "{equation.output.name}"}}',
         "helpers": [
             template(f"helpers/{HELPERS[name]}").render().strip() for name in called(program)
         ],

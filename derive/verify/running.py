@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..classes import classes
 from ..derivations import Derivation
 from ..equations import Equation, Tensor
 from ..errors import Disproved
-from ..expressions import Call, Index, Read, bound_by, walk
+from ..expressions import bound_by, walk
 
 Array = NDArray[Any]
 
@@ -27,15 +28,18 @@ class Kernel:
     layer: str
     names: tuple[str, ...]
     gradients: tuple[tuple[str, str], ...]  # (tensor, its field)
+    loss: bool = False
 
     def forward(self, arrays: Mapping[str, Array]) -> Array:
         """``y``."""
         return np.asarray(self.module.forward(*(arrays[n] for n in self.names)))
 
     def backward(self, dy: Array, arrays: Mapping[str, Array]) -> dict[str, Array]:
-        """Tensor → gradient."""
-        found = self.module.backward(dy, *(arrays[n] for n in self.names))
-        return {tensor: np.asarray(getattr(found, field)) for tensor, field in self.gradients}
+        """Tensor → gradient; that of a loss, whose kernel takes no ``dy``, times ``dy``."""
+        given = [arrays[n] for n in self.names]
+        found = self.module.backward(*given) if self.loss else self.module.backward(dy, *given)
+        gradients = {t: np.asarray(getattr(found, field)) for t, field in self.gradients}
+        return {t: np.asarray(dy * g) for t, g in gradients.items()} if self.loss else gradients
 
 
 def module(source: str, name: str) -> ModuleType:
@@ -53,6 +57,7 @@ def load(source: str, derivation: Derivation) -> Kernel:
         derivation.layer.title or derivation.layer.name,
         tuple(t.name for t in equation.tensors),
         tuple((g.of, equation.tensor(g.of).gradient) for g in derivation.gradients),
+        equation.loss,
     )
 
 
@@ -113,20 +118,6 @@ def drawn(
         else:
             arrays[tensor.name] = draw(shape)
     return arrays
-
-
-def classes(equation: Equation, tensor: Tensor) -> int:
-    """How many classes a tensor of class indices tells apart: its entries lie below.
-
-    That is the extent of the index that it is compared with, the least one if there are several.
-    """
-    found = []
-    for node in (node for s in equation.statements for node in walk(s.rhs)):
-        match node:
-            case Call("eq", (Index(index), Read(name, _))) if name == tensor.name:
-                ends = {n: (equation.extent(n).number or 1) - 1 for n in index.names}
-                found.append(int(index.evaluate(ends)) + 1)
-    return max(1, min(found, default=1))
 
 
 def compare(
