@@ -175,7 +175,9 @@ def _layer_spec(given: argparse.Namespace, layer_name: str) -> Spec:
         text = getattr(given, name)
         if text is None and parameter.default is Parameter.empty:
             raise UsageError(f"layer {layer_name} needs --{name.replace('_', '-')}; see --help")
-        if text is not None:
+        if text == "" and name == "input":
+            settings[name] = ()  # a tensor without axes
+        elif text is not None:
             flag = "--" + name.replace("_", "-")
             settings[name] = text if isinstance(text, bool) else geometry.value(flag, text)
     return spec(layer_name, settings)

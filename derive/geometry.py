@@ -11,6 +11,7 @@ Every refusal names the parameter, the value and the rule.
 from __future__ import annotations
 
 import re
+from math import prod
 
 from .errors import UsageError
 
@@ -83,10 +84,10 @@ def integer(name: str, value: object, least: int = 0) -> int:
     return value
 
 
-def sizes(name: str, value: object, least: int = 1) -> tuple[int, ...]:
-    """A size or several as a tuple: ``3`` is ``(3,)``."""
+def sizes(name: str, value: object, least: int = 1, *, scalar: bool = False) -> tuple[int, ...]:
+    """A size or several as a tuple: ``3`` is ``(3,)``; () only where a ``scalar`` is meant."""
     many = tuple(value) if isinstance(value, tuple | list) else (value,)
-    if not many:
+    if not many and not scalar:
         raise UsageError(f"{name} (=()) needs at least one number")
     return tuple(integer(name, one, least) for one in many)
 
@@ -178,11 +179,7 @@ def windows(
     dilation: tuple[int, ...],
 ) -> tuple[int, ...]:
     """The number of windows along each axis, at least one; a UsageError where none fits."""
-    product = 1
-    for K in kernel:
-        product *= K
-    if product > TAPS:
-        raise UsageError(f"kernel (={text(kernel)}) has {product} taps: at most {TAPS}")
+    _check_taps(kernel)
     found = []
     axes = zip(space, kernel, stride, padding, dilation, strict=True)
     for axis, (H, K, s, (low, high), d) in enumerate(axes):
@@ -196,6 +193,60 @@ def windows(
             )
         found.append((room - reach) // s + 1)
     return tuple(found)
+
+
+def _check_taps(kernel: tuple[int, ...]) -> None:
+    if (taps := prod(kernel)) > TAPS:
+        raise UsageError(f"kernel (={text(kernel)}) has {taps} taps: at most {TAPS}")
+
+
+def pool_windows(
+    space: tuple[int, ...],
+    kernel: tuple[int, ...],
+    stride: tuple[int, ...],
+    padding: tuple[tuple[int, int], ...],
+    dilation: tuple[int, ...],
+    ceil: bool,
+) -> tuple[int, ...]:
+    """The number of windows of a pool along each axis, each with an entry of the input in it.
+
+    With ``ceil`` the division rounds up, and a last window that would start beyond the input and
+    the padding before it is left out (PyTorch's rule). Raises UsageError for an empty window.
+    """
+    counts = windows(space, kernel, stride, padding, dilation) if not ceil else ()
+    if ceil:
+        _check_taps(kernel)
+        axes = zip(space, kernel, stride, padding, dilation, strict=True)
+        counts = tuple(_rounded_up(*axis) for axis in axes)
+        if min(counts) < 1:
+            return windows(space, kernel, stride, padding, dilation)  # says what does not fit
+    for axis, numbers in enumerate(
+        zip(space, kernel, stride, padding, dilation, counts, strict=True)
+    ):
+        _check_reads(axis, *numbers)
+    return counts
+
+
+def _rounded_up(H: int, K: int, s: int, sides: tuple[int, int], d: int) -> int:
+    low, high = sides
+    count = -(-(H + low + high - d * (K - 1) - 1) // s) + 1
+    return count - 1 if (count - 1) * s >= H + low else count
+
+
+def _check_reads(
+    axis: int, H: int, K: int, s: int, sides: tuple[int, int], d: int, count: int
+) -> None:
+    """Refuse a window without a valid read; one that starts inside the input has one."""
+    before, inside = min(count, -(-sides[0] // s)), -(-(H + sides[0]) // s)
+    for i in (*range(before), *range(max(before, inside), count)):
+        start = s * i - sides[0]
+        first = max(0, -(start // d))
+        if first >= K or start + d * first >= H:
+            raise UsageError(
+                f"a pool window has no valid read: on axis {axis} window {i} reads {K} entries "
+                f"from {start} in steps of {d}, but the input (={H}) has those from 0 to {H - 1}: "
+                f"less padding (={','.join(map(str, sides))}) or a larger kernel (={K})"
+            )
 
 
 def divides(name: str, number: int, by: str, divisor: int) -> None:

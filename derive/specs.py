@@ -11,6 +11,8 @@ import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from .errors import UsageError
+from .geometry import LARGEST
 from .geometry import text as size_text
 
 
@@ -29,6 +31,7 @@ class Spec:
     ``settings``  the layer function's arguments that give this layer again, where they are not
                   simply those given
     ``arguments`` the same as the command line's words
+    ``loss``      whether the output is the loss itself, one number for the whole batch
     """
 
     name: str
@@ -44,6 +47,7 @@ class Spec:
     settings: Mapping[str, object] = field(default_factory=dict)
     arguments: tuple[str, ...] = ()
     source: str = ""
+    loss: bool = False
 
 
 @dataclass(frozen=True)
@@ -90,6 +94,47 @@ def flags(settings: Mapping[str, object], defaults: Mapping[str, object]) -> tup
         else:
             words += [f"--{flag}", size_text(value)]
     return tuple(words)
+
+
+def one_of(name: str, value: object, *known: str) -> None:
+    """Refuse a word that is none of the known ones."""
+    if value not in known:
+        raise UsageError(f"{name} (={value!r}) must be {' or '.join(known)}")
+
+
+def number(value: float) -> str:
+    """A number as the equation language writes it; a negative one in brackets."""
+    text = repr(float(value))
+    text = text[:-2] if text.endswith(".0") else text
+    return f"({text})" if value < 0 else text
+
+
+def real(name: str, value: object) -> float:
+    """A parameter as a number; a UsageError for anything else, and beyond a million."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or value != value:
+        raise UsageError(f"{name} (={value!r}) must be a number")
+    if abs(value) > LARGEST:
+        raise UsageError(f"{name} (={value}) is not between -{LARGEST} and {LARGEST}")
+    return value
+
+
+_AXES = ("i", "ij", "cij", "cijk")
+
+
+def entry(name: str, shape: tuple[int, ...]) -> tuple[str, ...]:
+    """One letter an axis; with three or more axes the first is that of channels or classes."""
+    if len(shape) > len(_AXES):
+        raise UsageError(
+            f"{name} (={size_text(shape)}) has {len(shape)} axes: at most {len(_AXES)} are derived"
+        )
+    return tuple(_AXES[len(shape) - 1]) if shape else ()
+
+
+def leading(name: str, shape: tuple[int, ...]) -> tuple[str, ...]:
+    """Letters for axes before the one that a layer acts on."""
+    if len(shape) > 3:
+        raise UsageError(f"{name} has {len(shape) + 1} axes: at most 4 are derived")
+    return tuple("hkl"[: len(shape)])
 
 
 def equation(

@@ -19,7 +19,8 @@ PACKAGE = ROOT / "derive"
 ERRORS = {"errors"}
 NOUNS = {
     *("affine", "expressions", "functions", "equations", "derivations", "programs"),
-    *("documents", "certificates", "geometry", "specs", "names", "places", "tensors"),
+    *("documents", "certificates", "geometry", "spatial", "classes", "specs", "names", "places"),
+    "tensors",
 }
 CLAIMS = {"verify"}
 PIPELINE = {"pipeline"}
