@@ -91,8 +91,8 @@ class Node:
 
     @property
     def is_loss(self) -> bool:
-        """Whether the output is one number for the whole batch."""
-        return not self.equation.forward.lhs.axes
+        """Whether the output is the loss itself, one number for the whole batch."""
+        return self.layer.equation.loss
 
 
 @dataclass(frozen=True)

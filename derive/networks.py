@@ -56,9 +56,7 @@ def read(text: str, shape: tuple[int, ...], signatures: Signatures) -> NetworkSp
     return _spec(drafts, shape)
 
 
-def listed(
-    items: Iterable[Item], shape: tuple[int, ...], signatures: Signatures
-) -> NetworkSpec:
+def listed(items: Iterable[Item], shape: tuple[int, ...], signatures: Signatures) -> NetworkSpec:
     """The drafts of a Python list: texts of layers, or pairs of a kind and its settings."""
     given = list(items)
     spec = read(" > ".join(_written(item) for item in given), shape, signatures)
@@ -131,7 +129,9 @@ def _draft(piece: _Piece, signatures: Signatures) -> Draft:
         hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(signatures)}"
         raise piece.error(f"layer {words[0][:40]!r} is unknown", hint, words[0])
     settings, other = _settings(piece, kind, words[1:], signatures[kind])
-    return Draft(kind, " ".join(piece.text.split()), settings, alias, other, piece.line, piece.column)
+    return Draft(
+        kind, " ".join(piece.text.split()), settings, alias, other, piece.line, piece.column
+    )
 
 
 def _named(piece: _Piece) -> tuple[str, str]:
@@ -167,7 +167,8 @@ def _settings(
         elif not equals and negated and isinstance(own[negated].default, bool):
             name, meant = negated, False
         elif not equals and word[0].isdigit():
-            name, meant = _sized(piece, kind, word, own, settings), _number(piece, word, word)
+            name = _sized(piece, kind, word, own, settings)
+            meant = _number(piece, word, name, word)
         elif not equals and SECOND in parameters and not other:
             other = word
             continue
@@ -190,12 +191,12 @@ def _value(piece: _Piece, word: str, parameter: Parameter, value: str) -> object
         if value.lower() not in _TRUTH:
             raise piece.error(f"{parameter.name} (={value[:40]!r}) is true or false", word=word)
         return _TRUTH[value.lower()]
-    return _number(piece, word, value)
+    return _number(piece, word, parameter.name, value)
 
 
-def _number(piece: _Piece, word: str, value: str) -> object:
+def _number(piece: _Piece, word: str, name: str, value: str) -> object:
     try:
-        return geometry.value(word.partition("=")[0] if "=" in word else piece.text, value)
+        return geometry.value(name, value)
     except UsageError as error:
         raise piece.error(str(error), word=word) from None
 
@@ -228,7 +229,7 @@ def _there_are(kind: str, own: Parameters) -> str:
 # -- the whole -----------------------------------------------------------------------------
 def _check_names(drafts: tuple[Draft, ...]) -> None:
     """Names are used once, and none can be mistaken for a counted one."""
-    taken = {INPUT, TARGET} | {name for name in _counted(drafts)}
+    taken = {INPUT, TARGET} | set(_counted(drafts))
     for draft in drafts:
         if draft.alias in taken:
             piece = _Piece(draft.text, draft.line, draft.column)

@@ -177,11 +177,18 @@ def facts(made: Made) -> dict[str, Any]:
         "layer": layer.name,
         "equations": [equation.text for equation in layer.equations],
         "command": layer.command,
+        **claims(made.certificate),
+    }
+
+
+def claims(certificate: Certificate) -> dict[str, Any]:
+    """A certificate as JSON values."""
+    return {
         "claims": [
             {"kind": c.kind, "subject": list(c.subject), "checked": dict(c.checked)}
-            for c in made.certificate.claims
+            for c in certificate.claims
         ],
         "omitted": [
-            {"kind": o.kind, "reason": o.reason, **dict(o.slots)} for o in made.certificate.omitted
+            {"kind": o.kind, "reason": o.reason, **dict(o.slots)} for o in certificate.omitted
         ],
     }

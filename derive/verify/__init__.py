@@ -11,14 +11,17 @@ from collections.abc import Callable
 
 from ..certificates import Certificate, Claim, Omitted
 from ..derivations import Derivation
+from ..graphs import NetworkDerivation
 from .agreement import agreement
+from .chain import chain
+from .inside import inside
 from .integer import integer
 from .numeric import numeric
-from .running import Kernel, load
+from .running import Kernel, load, module
 from .selecting import selecting
 from .symbolic import symbolic
 
-__all__ = ["load", "verify"]
+__all__ = ["claims", "load", "verify", "verify_network"]
 
 CLAIMS: tuple[Callable[[Derivation, Kernel], Claim | Omitted | None], ...] = (
     symbolic,
@@ -40,16 +43,41 @@ def verify(
     their agreement is a claim too. ``progress`` is told what is being checked. Raises
     ``Disproved``.
     """
-    kernel = load(source, derivation)
+    others = tuple(load(form, derivation) for form in forms if form != source)
+    return claims(derivation, load(source, derivation), others, progress)
+
+
+def claims(
+    derivation: Derivation,
+    kernel: Kernel,
+    others: tuple[Kernel, ...] = (),
+    progress: Callable[[str], None] = lambda _: None,
+) -> Certificate:
+    """Check every claim that applies to a kernel ready to run; ``others`` are its other forms."""
     results: list[Claim | Omitted | None] = []
     for claim in CLAIMS:
         progress(f"checking the {claim.__name__} claim")
         results.append(claim(derivation, kernel))
-    for form in forms:
-        if form != source:
-            progress("checking that scatter and gather agree")
-            results.append(agreement(derivation, kernel, load(form, derivation)))
+    for other in others:
+        progress("checking that scatter and gather agree")
+        results.append(agreement(derivation, kernel, other))
     return Certificate(
         tuple(r for r in results if isinstance(r, Claim)),
         tuple(r for r in results if isinstance(r, Omitted)),
     )
+
+
+def verify_network(
+    derivation: NetworkDerivation, source: str, progress: Callable[[str], None] = lambda _: None
+) -> tuple[tuple[tuple[str, Certificate], ...], Certificate]:
+    """The claims of every layer about its functions in ``source``, and those of the whole chain.
+
+    Raises ``Disproved`` with the layer's name.
+    """
+    made = module(source, derivation.network.slug)
+    layers = []
+    for node, one in derivation.pairs():
+        progress(f"checking {node.name}")
+        layers.append((node.name, claims(one, inside(node, one, made))))
+    progress("checking the whole chain")
+    return tuple(layers), Certificate((chain(derivation, made),))

@@ -1,0 +1,209 @@
+"""The arrows for networks: spec → layers → derivations → programs → one source → proof → files.
+
+The same functions as in :mod:`derive.pipeline`, which does the work for each layer; here shapes
+go from layer to layer, and gradients back.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from math import prod
+from typing import TYPE_CHECKING, Any
+
+from . import pipeline
+from .errors import NetworkError, UsageError
+from .layers import layers, parameters, spec
+from .networks import SECOND, counted
+from .specs import DEFAULTS, Options
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+    from .certificates import Certificate
+    from .equations import Layer
+    from .graphs import Draft, Network, NetworkDerivation, NetworkSpec, Node
+
+Shape = tuple[int, ...]
+
+
+def signatures() -> dict[str, dict[str, Any]]:
+    """Every layer's parameters by name, which the grammar reads against."""
+    return {name: parameters(function) for name, function in layers().items()}
+
+
+# -- shapes ------------------------------------------------------------------------------------
+def layer(spec: NetworkSpec, options: Options = DEFAULTS) -> Network:
+    """Every layer of a network with its sizes; a NetworkError where one does not fit."""
+    from .graphs import INPUT, Network
+
+    nodes: list[Node] = []
+    shapes: dict[str, Shape] = {INPUT: spec.input}
+    aliases = {INPUT: INPUT}
+    before = INPUT
+    for number, (name, draft) in enumerate(zip(counted(spec.drafts), spec.drafts, strict=True), 1):
+        if nodes and nodes[-1].is_loss:
+            raise _error(draft, f"{draft.kind} stands behind a loss; a loss is the last layer")
+        other = aliases.get(draft.other, "")
+        if draft.other and not other:
+            raise _no_such(draft, aliases)
+        node = _node(draft, name, (before, other), shapes, f"layer {number} of {len(spec.drafts)}")
+        if before == INPUT and not nodes:
+            shapes[INPUT] = node.equation.data[0].sizes()
+        nodes.append(node)
+        shapes[name] = node.shape
+        aliases |= {name: name} | ({draft.alias: name} if draft.alias else {})
+        before = name
+    words = shlex.join((*spec.arguments, *options.arguments))
+    slug = options.name or spec.slug
+    return Network(slug, spec.title, spec.text, f"{pipeline.COMMAND} {words}", tuple(nodes))
+
+
+def _node(
+    draft: Draft, name: str, sources: tuple[str, str], shapes: Mapping[str, Shape], place: str
+) -> Node:
+    """A layer that reads one node, or two."""
+    from .graphs import TARGET, Node
+
+    shape = shapes[sources[0]]
+    settings: dict[str, object] = {"input": shape, **dict(draft.settings)}
+    if sources[1]:
+        settings[SECOND] = shapes[sources[1]]
+    elif SECOND in parameters(layers()[draft.kind]):
+        raise _error(draft, f"{draft.kind} needs a second input: {draft.kind} NAME")
+    if settings.get("channels") is not None and shape[:1] == (settings["channels"],):
+        settings["input"] = shape[1:]
+    try:
+        made = pipeline.layer(spec(draft.kind, settings))
+    except UsageError as error:
+        behind = f"{sources[0]}, which is" if sources[0] == "x" else f"{sources[0]}, which gives"
+        what = f"{place}, {draft.text}, does not fit behind {behind} {_size(shape)}"
+        raise _error(draft, what, str(error)) from error
+    data = made.equation.at_sizes().data
+    inputs = [*(source for source in sources if source), TARGET][: len(data)]
+    _check_shape(draft, place, sources[0], shape, made)
+    return Node(name, made, tuple(inputs), draft.text)
+
+
+def _check_shape(draft: Draft, place: str, source: str, shape: Shape, made: Layer) -> None:
+    """A layer takes what comes, but for axes of length 1."""
+    wanted = made.equation.at_sizes().data[0].sizes()
+    if [n for n in wanted if n > 1] != [n for n in shape if n > 1] or prod(wanted) != prod(shape):
+        what = f"{place}, {draft.text}, takes {_size(wanted)}, but {source} is {_size(shape)}"
+        raise _error(draft, what)
+
+
+def _size(shape: Shape) -> str:
+    return "x".join(map(str, shape)) or "a single number"
+
+
+def _no_such(draft: Draft, aliases: Mapping[str, str]) -> NetworkError:
+    from difflib import get_close_matches
+
+    close = get_close_matches(draft.other, aliases, 1, 0.6)
+    hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(aliases)}"
+    what = f"{draft.kind}: there is no layer {draft.other[:40]!r} before it"
+    return _error(draft, what, hint)
+
+
+def _error(draft: Draft, what: str, remedy: str = "") -> NetworkError:
+    return NetworkError(what, draft.line, draft.column, len(draft.text), remedy)
+
+
+# -- derivation and source ---------------------------------------------------------------------
+@dataclass(frozen=True)
+class Assembled:
+    """All that comes of a network: each layer's certificate, and that of the whole chain."""
+
+    derivation: NetworkDerivation
+    source: str
+    certificates: tuple[tuple[str, Certificate], ...]
+    certificate: Certificate
+
+
+def derive(network: Network, wrt: tuple[str, ...] | None = None) -> NetworkDerivation:
+    """Derive every layer of a network."""
+    from .graphs import TARGET, NetworkDerivation
+
+    if wrt is not None:
+        raise UsageError("--wrt does not go with --network: all gradients are needed on the way")
+    found = []
+    for node in network.nodes:
+        targets = {tensor.name for tensor, source in node.reads if source == TARGET}
+        wanted = tuple(
+            t.name for t in node.equation.tensors if t.name not in targets and not t.integer
+        )
+        found.append(pipeline.derive(node.layer, wanted))
+    return NetworkDerivation(network, tuple(found))
+
+
+def kernel(derivation: NetworkDerivation) -> str:
+    """The source of kernel.py."""
+    from .lower import lower
+    from .render.network import network
+
+    return network(derivation, tuple(lower(d, keep=True) for d in derivation.derivations))
+
+
+def prove(
+    derivation: NetworkDerivation, source: str, progress: Callable[[str], None] = lambda _: None
+) -> Assembled:
+    """Run the very text of the module against the oracles; raises Disproved."""
+    from .verify import verify_network
+
+    return Assembled(derivation, source, *verify_network(derivation, source, progress))
+
+
+def make(
+    derivation: NetworkDerivation, progress: Callable[[str], None] = lambda _: None
+) -> Assembled:
+    """The module and its proof; ``progress`` is told what is being checked."""
+    return prove(derivation, kernel(derivation), progress)
+
+
+def module(made: Assembled) -> ModuleType:
+    """kernel.py, compiled in memory."""
+    from .verify.running import module
+
+    return module(made.source, made.derivation.network.slug)
+
+
+# -- files -------------------------------------------------------------------------------------
+def files(made: Assembled, options: Options = DEFAULTS) -> dict[str, str]:
+    """Name → text of every file that is wanted."""
+    texts: dict[str, str] = {}
+    if "py" in options.formats:
+        public = ["forward", "gradients", "init", "sgd_step"]
+        public += ["loss"] if made.derivation.network.loss else []
+        names = ", ".join(["EQUATIONS", "SHAPES", *sorted(public)])
+        listed = ", ".join(f'"{name}"' for name in ["EQUATIONS", "SHAPES", *sorted(public)])
+        texts["__init__.py"] = PACKAGE.format(names=names, listed=listed)
+        texts["kernel.py"] = made.source
+    return texts
+
+
+PACKAGE = '''"""The network's forward pass, loss, gradients and training step; all in kernel.py."""
+
+from .kernel import {names}
+
+__all__ = [{listed}]
+'''
+
+
+def facts(made: Assembled) -> dict[str, Any]:
+    """What certificate.json says beside the hashes of the files."""
+    network = made.derivation.network
+    return {
+        "network": network.text,
+        "command": network.command,
+        "layers": [
+            {
+                "name": node.name,
+                "equations": [equation.text for equation in node.layer.equations],
+                **pipeline.claims(certificate),
+            }
+            for (_, certificate), node in zip(made.certificates, network.nodes, strict=True)
+        ],
+        **pipeline.claims(made.certificate),
+    }

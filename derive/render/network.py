@@ -1,0 +1,242 @@
+"""The module ``kernel.py`` of a network: private functions a layer, public ones for the whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from textwrap import wrap
+
+from ..classes import classes
+from ..derivations import Derivation
+from ..equations import Equation, Tensor
+from ..graphs import INPUT, TARGET, NetworkDerivation, Node
+from ..programs import Function, Program
+from . import kernel
+from .initial import start
+from .kernel import HELPERS, FunctionText, broken, names_of, shape_text
+from .python import WIDTH, lines
+from .templates import template
+from .wiring import Wiring
+
+
+def network(derivation: NetworkDerivation, programs: tuple[Program, ...]) -> str:
+    """The source text; the same derivation gives the same bytes."""
+    net = derivation.network
+    called = {name for program in programs for name in kernel.called(program)}
+    upstream = [] if net.loss else [("dy", "y")]
+    slots = {
+        "title": f"{net.title}.",
+        "docstring": "\n".join(_docstring(derivation)),
+        "shapes": [f'"{name}": {shape},' for name, shape in _shapes(derivation).items()],
+        "equations": list(_equations(derivation)),
+        "functions": _public(derivation, Wiring(derivation, programs)),
+        "layers": [
+            f
+            for group in zip(net.nodes, derivation.derivations, programs, strict=True)
+            for f in _private(*group)
+        ],
+        "real": any(kernel.real(d) for d in derivation.derivations),
+        "parameters": names_of(name for name, _ in net.parameters) if net.parameters else "()",
+        "integer": names_of(_classes(derivation)) if _classes(derivation) else "()",
+        "classes": _classes(derivation),
+        "shape_of": "{" + ", ".join(f'"{a}": "{b}"' for a, b in upstream) + "}",
+        "helpers": [
+            template(f"helpers/{HELPERS[name]}").render().strip()
+            for name in HELPERS
+            if name in called
+        ],
+    }
+    return template("network.py.j2").render(slots)
+
+
+def _classes(derivation: NetworkDerivation) -> dict[str, int]:
+    """``{"t": 10}`` where the target is a class index."""
+    return {
+        source: classes(node.equation, tensor)
+        for node in derivation.network.nodes
+        for tensor, source in node.reads
+        if source == TARGET and tensor.integer
+    }
+
+
+def _shapes(derivation: NetworkDerivation) -> dict[str, tuple[int, ...]]:
+    net = derivation.network
+    shapes = {INPUT: net.shape(INPUT)}
+    if net.loss:
+        shapes[TARGET] = net.shape(TARGET)
+    shapes |= {name: tensor.sizes() for name, tensor in net.parameters}
+    return {**shapes, "y": net.shape(net.result)}
+
+
+# -- words -----------------------------------------------------------------------------------
+def _docstring(derivation: NetworkDerivation) -> list[str]:
+    net = derivation.network
+    rows = [(n.name, n.text, _size(n.shape), ", ".join(_parameters(n))) for n in net.nodes]
+    head = (INPUT, "", _size(net.shape(INPUT)), "")
+    table = [head, *rows]
+    wide = [max(len(row[k]) for row in table) for k in range(3)]
+    out = ["Layers, with the shape that each gives (without the batch) and its parameters:", ""]
+    for row in table:
+        cells = [cell.ljust(width) for cell, width in zip(row, wide, strict=False)]
+        out.append(("    " + "  ".join([*cells, row[3]])).rstrip())
+    words = (
+        f"{net.size} numbers are trained. The gradient of a layer's output is what the layer "
+        "behind it returns for its input; where several layers read it, theirs add up. What "
+        "backward reads of the forward pass is kept, not computed again."
+    )
+    out += ["", *wrap(words, WIDTH - 4)]
+    return [*out, "", "Generated and proved by:", "", *broken(net.command, 4)]
+
+
+def _parameters(node: Node) -> list[str]:
+    return [f"{t.name} {_size(t.sizes())}" for _, t in node.parameters]
+
+
+def _size(shape: tuple[int, ...]) -> str:
+    return "x".join(map(str, shape)) or "()"
+
+
+def _equations(derivation: NetworkDerivation) -> list[str]:
+    """Every layer's statements under its name."""
+    out: list[str] = []
+    for node, one in derivation.pairs():
+        reads = ", ".join(f"{tensor.name} = {source}" for tensor, source in node.reads)
+        out += [f"# {node.name}: {reads}", *kernel.equations(one)]
+    return out
+
+
+# -- the whole network ---------------------------------------------------------------------
+def _public(derivation: NetworkDerivation, wiring: Wiring) -> list[FunctionText]:
+    net = derivation.network
+    x, y = _named(INPUT, net.shape(INPUT)), _named("y", net.shape(net.result))
+    result = net.result if net.body else "x.copy()"
+    functions = [
+        _text(
+            "forward(x: np.ndarray, params: Params) -> np.ndarray",
+            f"{x} -> {y}.",
+            [
+                f"arrays, batch = _arrays(params, {INPUT}={INPUT})",
+                f'{INPUT} = arrays["{INPUT}"]',
+                *wiring.forward(net.body, keep=False),
+                f"return {result}{_batched(net.shape(net.result))}",
+            ],
+        )
+    ]
+    if net.loss:
+        functions += [_loss(derivation, wiring), _gradients(derivation, wiring, "loss")]
+    else:
+        functions.append(_gradients(derivation, wiring, ""))
+    return [*functions, _init(derivation)]
+
+
+def _batched(shape: tuple[int, ...]) -> str:
+    """The batch axes that came in, put on again."""
+    sizes = ", ".join(map(str, ("*batch", *shape)))
+    return f".reshape({sizes})" if shape else ".reshape(batch)"
+
+
+def _named(name: str, shape: tuple[int, ...]) -> str:
+    return f"{name} ({', '.join(map(str, ('...', *shape)))})"
+
+
+def _loss(derivation: NetworkDerivation, wiring: Wiring) -> FunctionText:
+    net = derivation.network
+    taken = f"{_named(INPUT, net.shape(INPUT))}, {_named(TARGET, net.shape(TARGET))}"
+    return _text(
+        "loss(x: np.ndarray, t: np.ndarray, params: Params) -> float",
+        f"{taken} -> the loss, one number for the whole batch.",
+        [
+            *_taken((INPUT, TARGET), batch=False),
+            *wiring.forward(net.nodes, keep=False),
+            f"return np.asarray({net.nodes[-1].name}).item()",
+        ],
+    )
+
+
+def _taken(names: tuple[str, ...], *, batch: bool) -> list[str]:
+    given = ", ".join(f"{name}={name}" for name in names)
+    values = ", ".join(f'arrays["{name}"]' for name in names)
+    kept = "batch" if batch else "_"
+    return [f"arrays, {kept} = _arrays(params, {given})", f"{', '.join(names)} = {values}"]
+
+
+def _gradients(derivation: NetworkDerivation, wiring: Wiring, loss: str) -> FunctionText:
+    net = derivation.network
+    grads = [
+        f'"{name}": d_{node.name}_{tensor.name},'
+        for node in net.nodes
+        for name, tensor in node.parameters
+    ]
+    grads.append(f'"{INPUT}": d_{INPUT}{_batched(net.shape(INPUT))},')
+    first = (INPUT, TARGET) if loss else ("dy", INPUT)
+    last = net.nodes[-1].name
+    body = [*_taken(first, batch=True), *wiring.forward(net.nodes, keep=True)]
+    body += [] if loss else [f"d_{last} = dy"]
+    body += wiring.backward()
+    opening = f"return np.asarray({last}).item(), {{" if loss else "return {"
+    body += [opening, *(f"    {line}" for line in grads), "}"]
+    if loss:
+        signature = (
+            "gradients(x: np.ndarray, t: np.ndarray, params: Params) -> tuple[float, Params]"
+        )
+        doc = "The loss, and ∂L/∂(each parameter, and x) shaped like the tensor itself."
+    else:
+        signature = "gradients(dy: np.ndarray, x: np.ndarray, params: Params) -> Params"
+        doc = "∂L/∂(each parameter, and x) for a given dy = ∂L/∂y: the network has no loss layer."
+    return _text(signature, doc, body)
+
+
+def _init(derivation: NetworkDerivation) -> FunctionText:
+    rules: dict[str, list[str]] = {"normal": [], "zeros": [], "ones": []}
+    entries = []
+    for node, one in derivation.pairs():
+        for name, tensor in node.parameters:
+            kind, fan_in = start(tensor, one)
+            rules[kind].append(name)
+            entries.append(f'"{name}": {_value(kind, fan_in, tensor)},')
+    words = {
+        "normal": "normal with standard deviation sqrt(2 / fan-in) (He et al. 2015)",
+        "zeros": "zeros",
+        "ones": "ones",
+    }
+    told = [f"{', '.join(names)}: {words[kind]}" for kind, names in rules.items() if names]
+    doc = "Parameters to start from. " + "".join(f"{one}. " for one in told)
+    body = ["random = np.random.default_rng(seed)"] if rules["normal"] else []
+    body += ["return {", *(f"    {entry}" for entry in entries), "}"]
+    return _text("init(seed: int) -> Params", doc.strip(), body)
+
+
+def _value(kind: str, fan_in: int, tensor: Tensor) -> str:
+    if kind == "normal":
+        return f"random.standard_normal({tensor.sizes()}) * (2 / {fan_in}) ** 0.5"
+    return f"np.{kind}({tensor.sizes()})"
+
+
+def _text(signature: str, doc: str, body: Iterable[str]) -> FunctionText:
+    wrapped = wrap(doc, WIDTH - 10, break_long_words=False, break_on_hyphens=False)
+    text = "\n    ".join(wrapped)
+    return FunctionText(f"def {signature}:", text, tuple(f"    {line}" for line in body))
+
+
+# -- one layer -------------------------------------------------------------------------------
+def _private(node: Node, derivation: Derivation, program: Program) -> list[FunctionText]:
+    return [_inner(node, derivation.equation.at_sizes(), f) for f in program.functions]
+
+
+def _inner(node: Node, equation: Equation, function: Function) -> FunctionText:
+    name = f"_{node.name}_{function.name}"
+    given = ", ".join(shape_text(_owner(equation, p), p) for p in function.parameters)
+    doc = wrap(f"{node.text}: from {given}.", WIDTH - 10, break_long_words=False)
+    named = replace(function, name=name)
+    return FunctionText(
+        f"def {name}({', '.join(named.parameters)}):",
+        "\n    ".join(doc),
+        tuple(lines(named.body, kernel.comment)),
+    )
+
+
+def _owner(equation: Equation, name: str) -> Tensor:
+    every = (*equation.tensors, *equation.inner, equation.output)
+    return next((t for t in every if t.name == name), None) or next(
+        t for t in every if t.gradient == name
+    )
