@@ -198,7 +198,13 @@ def combined(equations: tuple[Equation, ...]) -> Equation:
         agreed.append(_agreeing(equation, extents, equations))
         extents |= dict(agreed[-1].extents)
     made = {e.output.name: e for e in agreed[:-1]}
-    tensors = {t.name: t for e in agreed for t in e.tensors if t.name not in made}
+    outside = _outside(equations)
+    tensors = {
+        t.name: replace(t, outside=outside[t.name])
+        for e in agreed
+        for t in e.tensors
+        if t.name not in made
+    }
     return replace(
         agreed[-1],
         text="\n".join(e.text for e in equations),
@@ -206,8 +212,26 @@ def combined(equations: tuple[Equation, ...]) -> Equation:
         extents=tuple(extents.items()),
         values=tuple(dict(v for e in agreed for v in e.values).items()),
         given=tuple(e.forward for e in agreed[:-1]),
-        inner=tuple(replace(e.output, role=_inner_role(e)) for e in made.values()),
+        inner=tuple(
+            replace(e.output, role=_inner_role(e), outside=outside.get(name, ZERO_OUTSIDE))
+            for name, e in made.items()
+        ),
     )
+
+
+def _outside(equations: tuple[Equation, ...]) -> dict[str, str]:
+    """What a read outside of each tensor gives, agreed between the equations that read it.
+
+    A tap that a maximum skips is 0 under a sum, so that ``skip`` says no less than ``zero``.
+    """
+    rules: dict[str, str] = {}
+    for tensor in (t for e in equations for t in e.tensors):
+        rules[tensor.name] = max(
+            tensor.outside,
+            rules.get(tensor.name, ZERO_OUTSIDE),
+            key=(ZERO_OUTSIDE, SKIP_OUTSIDE, NO_OUTSIDE).index,
+        )
+    return rules
 
 
 def _agreeing(
