@@ -10,22 +10,22 @@ from __future__ import annotations
 import operator
 from fractions import Fraction
 from functools import partial
-from math import isfinite
 from typing import Any
 
 import numpy as np
-import sympy
 
 from .. import explicit
 from ..certificates import Claim, Omitted
+from ..classes import classes
 from ..derivations import Derivation
 from ..equations import Equation
 from ..functions import arithmetic
 from ..interpret import interpret
-from .running import Array, Kernel, batch_shape, classes, compare
-from .symbolic import MOST_PRODUCTS, same
+from .running import Array, Kernel, batch_shape, compare
+from .symbolic import MOST_PRODUCTS, exactly, meant, same
 
-DRAWS = 4
+HALVES = (1, 2, 3, 8)
+"""Each draw is from minus one of these to it: few numbers tie often, many reach far."""
 
 
 class Ranked:
@@ -39,8 +39,8 @@ class Ranked:
     def _with(self, other: Any, op: Any) -> Ranked:
         two = other
         if not isinstance(other, Ranked):
-            number = _fraction(other)
-            two = Ranked(number, _exact(number))
+            number = meant(other)
+            two = Ranked(number, exactly(number))
         return Ranked(op(self.rank, two.rank), op(self.expr, two.expr))
 
     def __add__(self, other: Any) -> Ranked:
@@ -99,19 +99,6 @@ def _rank(value: Any) -> Any:
     return value.rank if isinstance(value, Ranked) else value
 
 
-def _fraction(value: Any) -> Any:
-    """A literal such as ``1 / 2`` of our own text, as what it is exactly."""
-    return Fraction(value) if isinstance(value, float) and isfinite(value) else value
-
-
-def _exact(value: Any) -> Any:
-    if isinstance(value, np.integer):
-        return sympy.Integer(int(value))
-    if isinstance(value, Fraction):
-        return sympy.Rational(value.numerator, value.denominator)
-    return sympy.sympify(value, strict=True)  # a number that our own text put there
-
-
 def selecting(derivation: Derivation, kernel: Kernel) -> Claim | Omitted | None:
     """Check all entries at a few draws of numbers, or say why not."""
     needed = arithmetic(derivation.equation)
@@ -125,13 +112,13 @@ def selecting(derivation: Derivation, kernel: Kernel) -> Claim | Omitted | None:
     output = equation.output
     symbols = explicit.symbols(equation)
     count = 0
-    for draw in range(DRAWS):
-        numbers = _numbers(equation, symbols, draw)
+    for draw, half in enumerate(HALVES):
+        numbers = _numbers(equation, symbols, draw, half)
         arrays = {name: _ranked(symbols[name], numbers[name]) for name in symbols}
         arrays |= {t.name: numbers[t.name] for t in equation.tensors if t.integer}
         at = {t.name: numbers[t.name] for t in equation.tensors}
         fixed = {
-            s: _exact(v)
+            s: exactly(v)
             for name, values in at.items()
             for s, v in zip(symbols[name].flat, values.flat, strict=True)
         }
@@ -147,11 +134,13 @@ def selecting(derivation: Derivation, kernel: Kernel) -> Claim | Omitted | None:
             compare(kernel, "selecting", name, _plain(entries), wanted, partial(_agree, fixed))
             count += entries.size
     subject = (output.name, *(equation.tensor(t).gradient for t in gradients))
-    return Claim("selecting", subject, (("draws", str(DRAWS)), ("entries", str(count))))
+    return Claim("selecting", subject, (("draws", str(len(HALVES))), ("entries", str(count))))
 
 
-def _numbers(equation: Equation, symbols: dict[str, Array], draw: int) -> dict[str, Array]:
-    """Small whole numbers, so that ties and zeros occur; each draw has another range."""
+def _numbers(
+    equation: Equation, symbols: dict[str, Array], draw: int, half: int
+) -> dict[str, Array]:
+    """Small whole numbers, so that ties and zeros occur."""
     generator = np.random.default_rng(draw)
     labels = {t.name: classes(equation, t) for t in equation.tensors if t.integer}
     result = {}
@@ -159,7 +148,7 @@ def _numbers(equation: Equation, symbols: dict[str, Array], draw: int) -> dict[s
         if name in labels:
             result[name] = generator.integers(0, labels[name], symbols[name].shape)
             continue
-        drawn = generator.integers(-1 - draw, 2 + draw, symbols[name].shape)
+        drawn = generator.integers(-half, half + 1, symbols[name].shape)
         result[name] = np.array([Fraction(int(v)) for v in drawn.flat], dtype=object).reshape(
             drawn.shape
         )
@@ -171,7 +160,7 @@ def _agree(fixed: dict[Any, Any], one: Any, two: Any) -> bool:
 
     At a tie one value has several expressions (relu(0) is x and 0), and a gradient may hold any.
     """
-    return same(one, two) or same(_exact(one).xreplace(fixed), two.xreplace(fixed))
+    return same(one, two) or same(exactly(one).xreplace(fixed), two.xreplace(fixed))
 
 
 def _ranked(symbols: Array, numbers: Array) -> Array:
@@ -195,5 +184,5 @@ def _ranks(entries: Array) -> Array:
 def _plain(entries: Array) -> Array:
     """Back to expressions."""
     made = np.empty(entries.size, dtype=object)
-    made[:] = [e.expr if isinstance(e, Ranked) else _exact(e) for e in entries.flat]
+    made[:] = [e.expr if isinstance(e, Ranked) else exactly(e) for e in entries.flat]
     return made.reshape(entries.shape)

@@ -6,6 +6,8 @@ gives: ``expand(a - b) == 0``. For polynomial (and rational) layers of small siz
 
 from __future__ import annotations
 
+from fractions import Fraction
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -49,5 +51,26 @@ def same(one: Any, two: Any) -> bool:
     """Whether two expressions are equal as rational functions."""
     if one == two:
         return True
-    difference = sympy.expand(sympy.sympify(one, strict=True) - two)
+    difference = sympy.expand(exactly(one) - two)
     return bool(difference == 0 or sympy.cancel(difference) == 0)
+
+
+SIMPLE = 10**6
+"""Denominators of the fractions that a rounded number is taken for."""
+
+
+def exactly(value: Any) -> Any:
+    """A number or an expression of our own text, its floats as the fractions that they mean."""
+    value = meant(value.item() if isinstance(value, np.generic) else value)
+    if isinstance(value, Fraction):
+        return sympy.Rational(value.numerator, value.denominator)
+    expr = sympy.sympify(value, strict=True)
+    return expr.xreplace({n: exactly(float(n)) for n in expr.atoms(sympy.Float)})
+
+
+def meant(value: Any) -> Any:
+    """A number such as ``1 / 3`` of our own text, as the fraction that it was rounded from."""
+    if not isinstance(value, float) or not isfinite(value):
+        return value
+    simple = Fraction(value).limit_denominator(SIMPLE)
+    return simple if float(simple) == value else Fraction(value)
