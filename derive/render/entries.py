@@ -10,7 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import reduce
 from itertools import islice, product
+from math import prod
 
 from ..affine import Affine
 from ..equations import SKIP_OUTSIDE, Equation, Statement
@@ -183,7 +185,9 @@ def _outside(read: Read, frame: Frame) -> bool:
 
 def settle(expr: Expr, frame: Frame) -> Expr:
     """Reads outside become 0, decided brackets 1 or 0, and what they make trivial goes."""
-    if isinstance(expr, Winner | Reduce):
+    if isinstance(expr, Reduce):
+        return _expanded(expr, frame)
+    if isinstance(expr, Winner):
         return expr
     if isinstance(expr, Read):
         return ZERO if _outside(expr, frame) and expr.tensor not in frame.skipped else expr
@@ -192,6 +196,31 @@ def settle(expr: Expr, frame: Frame) -> Expr:
     if isinstance(expr, Bracket):
         return _decided(expr)
     return _folded(rebuild(expr, lambda child: settle(child, frame)))
+
+
+SHORT = 4
+"""Products up to which a sum inside of an entry is written out."""
+
+
+def _expanded(inner: Reduce, frame: Frame) -> Expr:
+    """A sum inside of an entry: its number if it has one, its products if they are few."""
+    sizes = [frame.extents.get(index.rstrip("*")) for index in inner.over]
+    known = [size for size in sizes if size is not None]
+    if inner.op != "sum" or len(known) != len(sizes) or prod(known) > COUNTED:
+        return inner
+    found: list[Expr] = []
+    for place in product(*map(range, known)):
+        values = dict(zip(inner.over, place, strict=True))
+        if all(holds(c, values) for c in inner.where):
+            found.append(settle(substitute(inner.body, values), frame))
+    if all(isinstance(one, Number) for one in found):
+        return Number(sum((n.value for n in found if isinstance(n, Number)), Fraction(0)))
+    kept = [one for one in found if one != ZERO]
+    return inner if len(kept) > SHORT else reduce(lambda a, b: a + b, kept)
+
+
+COUNTED = 1000
+"""Terms up to which a sum of numbers is added up."""
 
 
 def _decided(bracket: Bracket) -> Expr:

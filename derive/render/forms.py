@@ -5,6 +5,7 @@ from __future__ import annotations
 from ..affine import Affine
 from ..derivations import AxisForm, Form, Gradient
 from ..documents import Block, Display, Inline, Items, Math, Paragraph, Symbol, Table
+from ..equations import Statement
 from ..expressions import Read, Reduce, reads
 from .entries import Frame
 from .formulas import expression
@@ -51,8 +52,7 @@ def form_sentence(
     if brief and f"form.{kind}_brief" in sheet.say:
         kind += "_brief"
     if kind in ("sum", "product"):
-        summed = isinstance(sheet.one(gradient.gather).rhs, Reduce)
-        kind += "_summed" if summed else "_single"
+        kind += _count(sheet.one(gradient.gather), form)
     slots: dict[str, Slot] = {
         "gradient": expression(Read(gradient.gather.lhs.tensor, ()), sheet.notation),
         "source": _letter(form.source, sheet),
@@ -63,6 +63,16 @@ def form_sentence(
         "steps": _steps(form, sheet),
     }
     return sheet.say.say(f"form.{kind}", slots)
+
+
+def _count(gather: Statement, form: Form) -> str:
+    """Whether an entry is a sum, one entry of the source in its own place, or a moved one."""
+    match gather.rhs:
+        case Reduce(over=over) if over:
+            return "_summed"
+        case Read(axes=axes) | Reduce(body=Read(axes=axes)) if axes != gather.lhs.axes:
+            return "_moved" if form.kind == "sum" else "_single"
+    return "_single"
 
 
 def _correlation(form: Form, sheet: Sheet) -> str:

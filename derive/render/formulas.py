@@ -140,6 +140,8 @@ def _call(fn: str, args: tuple[Expr, ...], notation: Notation) -> tuple[int, Mat
             return _product(factors(Call(fn, args)), notation)
         case "div", (top, bottom) if any(_derived(f, notation) for f in factors(top)):
             return _derived_ratio(top, bottom, notation)
+        case "div", (Call("div", (top, first)), second):  # (a/b)/c is a/(b·c)
+            return _call("div", (top, Call("mul", (first, second))), notation)
         case "div", (top, bottom):
             return RATIO, Fraction(expression(top, notation), expression(bottom, notation))
         case "pow", (base, power):

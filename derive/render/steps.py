@@ -40,6 +40,8 @@ def _keys(step: Step, slots: dict[str, Slot], sheet: Sheet) -> Iterable[str]:
         yield "solve_always"
     if step.rule == "chain_rule" and ", " in str(dict(step.slots).get("output")):
         yield "chain_rule_several"
+    if step.rule == "chain_rule" and _only_loss(step, sheet):
+        yield "chain_rule_loss"
     if step.rule == "insert_forward" and ", " in str(dict(step.slots).get("output")):
         yield "insert_forward_several"
     if step.rule == "delta" and not sheet.one(step.before).lhs.axes:
@@ -52,6 +54,10 @@ def _keys(step: Step, slots: dict[str, Slot], sheet: Sheet) -> Iterable[str]:
         yield "drop_conditions_some"
     yield step.rule
     yield "unknown"
+
+
+def _only_loss(step: Step, sheet: Sheet) -> bool:
+    return sheet.equation.loss and dict(step.slots).get("output") == sheet.equation.output.name
 
 
 def _has_delta(node: Expr) -> bool:

@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from ..certificates import Certificate
 from ..derivations import Derivation, Gradient
-from ..documents import Inline, Math, Row
+from ..documents import Inline, Math, Row, Symbol
 from ..equations import Statement
 from ..expressions import Reduce, reads
 from . import worked
@@ -91,7 +91,9 @@ class _Page:
     def gradients(self) -> None:
         """Gather and scatter of every gradient, and the name it goes by."""
         loss, upstream = self.sheet.loss(), self.sheet.upstream()
-        self.section("gradients", g=upstream, upstream=loss)
+        equation = self.sheet.equation
+        key = "gradients_loss" if equation.loss else "gradients"
+        self.section(key, g=upstream, upstream=loss, output=Symbol(equation.output.name))
         for gradient in (*self.needed(), *self.sheet.derivation.gradients):
             self.both(self.sheet.at_sizes(gradient) or gradient)
             self.form(gradient)
@@ -223,7 +225,8 @@ class _Page:
     def cut(self, row: str, hang: str) -> str:
         """What is left of a line that is still too long: it is broken before + or −."""
         while len(row) > self.width:
-            place = _break(row[: self.width + 1], len(hang) + len(_INDENT))
+            text, least = row[: self.width + 1], len(hang) + len(_INDENT)
+            place = _break(text, max(least, self.width // 2)) or _break(text, least)
             if place is None:
                 return row
             self.lines.append(("", row[:place]))
@@ -232,13 +235,15 @@ class _Page:
 
 
 def _break(text: str, least: int) -> int | None:
-    """Where to end a line: before the outermost + or −, the last one of them, else at a blank."""
+    """Where to end a line: outside of brackets if possible, rather at a sign than at a blank."""
     depth, places = 0, []
     for place, letter in enumerate(text):
         depth += (letter in "([{") - (letter in ")]}")
         if letter == " " and place > least:
             sign = text[place : place + 3] in (" + ", " − ")
-            places.append((sign, -depth, place))
+            places.append((-depth, 2 if sign else 0, place))
+        elif letter == "·" and place > least:
+            places.append((-depth, 1, place))
     return max(places)[-1] if places else None
 
 

@@ -108,6 +108,8 @@ def _line(math: Math, *, tight: bool) -> str:
             return f"{above}/{_grouped(bottom)}"
         case Big():
             return _big(math)
+        case Fenced("√", Symbol() | Numeral() as body, _):
+            return f"√{_line(body, tight=tight)}"
         case Fenced("√", body, _):
             return f"√({_line(body, tight=tight)})"
         case Fenced(left, body, right):

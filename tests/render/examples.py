@@ -82,6 +82,12 @@ def transposed() -> Derivation:
     return equation(text, (("x", (3,)), ("w", (3,)), ("y", (7,))))
 
 
+@cache
+def named(name: str, **settings: object) -> Derivation:
+    """Any layer by name."""
+    return calculus.derive(getattr(derive, name)(**settings))
+
+
 CERTIFICATE = Certificate(
     (
         Claim("symbolic", ("y", "dx", "dw"), (("entries", "17"),)),

@@ -15,6 +15,7 @@ from examples import (
     batch_norm,
     conv,
     equation,
+    named,
     separable,
     softmax,
     strided,
@@ -231,6 +232,34 @@ def test_a_forward_equation_with_deltas_is_solved_in_sight():
 
 def test_steps_of_a_correlation_are_told():
     assert "of g with w, moving in steps of 2; nothing is turned" in one_line(summary(transposed()))
+
+
+def test_a_loss_is_said_to_be_the_loss_itself():
+    d = named("mse", input=(3,))
+    text = words(notes(d))
+    assert "The output y is the loss L itself" in text
+    assert "x acts on L only through y, which is L itself." in text
+    assert "hand back" not in text
+    assert "Gradients of y = L" in summary(d)
+
+
+def test_a_copied_entry_is_not_called_a_sum():
+    text = one_line(summary(named("pad", input=(3, 3), padding=1)))
+    assert "Every entry of ∂L/∂x is one entry of g: the one that it was copied to." in text
+
+
+def test_a_count_inside_of_an_entry_is_its_number():
+    d = named("avg_pool", input=(5, 5), kernel=3, stride=2, padding=1, count_include_pad=False)
+    text = words(notes(d)).replace("=  ", "= ")
+    assert "∂L/∂x[0,0] = g[0,0]/4" in text  # the corner window has 4 places inside x
+    assert "∂L/∂x[2,2] = g[1,1]/9" in text
+
+
+def test_a_short_sum_inside_of_an_entry_is_written_out():
+    d = named("dense", input=(2,), units=2)
+    tanh = equation("y[k] = tanh(sum[i](x[i]*w[k,i]))", (("x", (2,)), ("w", (2, 2))))
+    assert "y[1] = tanh(x[0]·w[1,0] + x[1]·w[1,1])" in words(notes(tanh))
+    assert "y[1] = w[1,0]·x[0] + w[1,1]·x[1] + b[1]" in words(notes(d)).replace("  ", " ")
 
 
 def one_line(text: str) -> str:
