@@ -39,7 +39,7 @@ def summary(
     width: int = 80,
 ) -> str:
     """The summary as text that ends with a newline."""
-    page = _Page(Sheet(derivation), width)
+    page = Page(Sheet(derivation), width)
     page.title(derivation.layer.title)
     page.shapes()
     page.forward()
@@ -47,16 +47,17 @@ def summary(
     page.examples()
     page.certificate(certificate)
     page.files(tuple(files))
-    text = "\n".join(_styled(page.lines) if colour else (text for _, text in page.lines)) + "\n"
+    text = "\n".join(styled(page.lines) if colour else (text for _, text in page.lines)) + "\n"
     return text if unicode else ascii_only(text)
 
 
-def _styled(lines: list[tuple[str, str]]) -> Iterable[str]:
+def styled(lines: list[tuple[str, str]]) -> Iterable[str]:
+    """Lines in their style, for a terminal that has colour."""
     for style, text in lines:
         yield f"{style}{text}{_PLAIN}" if style and text else text
 
 
-class _Page:
+class Page:
     """Collects (style, line) pairs."""
 
     def __init__(self, sheet: Sheet, width: int) -> None:
