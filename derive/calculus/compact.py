@@ -56,14 +56,15 @@ def compacted(gradient: Gradient, reverse: Reverse, equation: Equation) -> Gradi
     start = gradient.gather
     lhs, name = start.lhs, start.lhs.tensor
     reverse.gathers[name] = reverse.sums[name] = start
-    if not equation.given or gradient.scatter_steps or not _simple(start.rhs):
+    if gradient.scatter_steps or not _simple(start.rhs):
         return gradient
     recorder = Recorder(start)
     inlined = _inlined(start.rhs, reverse.sums, lhs.names)
     recorder.rewrite("inline", inlined)
     normaliser = Normaliser(equation)
     found = normaliser.normal(inlined)
-    recorder.rewrite("cancel", avoiding(expression(found), lhs.names))
+    put_in = inlined != start.rhs
+    recorder.rewrite("cancel" if put_in else "fold", avoiding(expression(found), lhs.names))
     found = added(tuple(_folded(monomial, normaliser) for monomial in found))
     plain = avoiding(expression(found), lhs.names)
     recorder.rewrite("fold", plain)

@@ -19,7 +19,7 @@ from fractions import Fraction
 
 from ..affine import Affine
 from ..equations import Equation
-from ..expressions import Call, Expr, Index, Number, Read, Reduce, free_names, reads
+from ..expressions import Call, Expr, Index, Number, Read, Reduce, free_names, reads, rebuild
 from .matching import Matcher
 
 Powers = tuple[tuple[Expr, int], ...]
@@ -218,10 +218,18 @@ class Normaliser:
             if matcher.matches(head, expr) and set(matcher.found) == definition.variables:
                 rest = tuple((a, -p) for a, p in definition.monomial.powers if a != head)
                 scale = Monomial(1 / definition.monomial.coefficient, rest)
-                return (
-                    scale.times(Monomial(Fraction(1), ((at(definition.lhs, matcher.found), 1),))),
-                )
-        return (Monomial(Fraction(1), ((self.known(expr), 1),)),)
+                entry = at(definition.lhs, matcher.found)
+                return (scale.times(Monomial(Fraction(1), ((entry, 1),))),)
+        inside = rebuild(expr, self._inside)
+        return (Monomial(Fraction(1), ((self.known(inside), 1),)),)
+
+    def _inside(self, expr: Expr) -> Expr:
+        """Definitions met inside an atom: 1 - tanh(x)**2 becomes 1 - y**2."""
+        if isinstance(expr, Call) and expr.fn not in ("add", "sub", "mul", "div", "neg", "pow"):
+            found = self.atom(expr)
+            if len(found) == 1 and found[0].coefficient == 1 and len(found[0].powers) == 1:
+                return found[0].powers[0][0]
+        return rebuild(expr, self._inside)
 
     def known(self, expr: Expr) -> Expr:
         """The atom as it was first met, if it differs in bound names alone."""

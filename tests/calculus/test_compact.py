@@ -139,3 +139,16 @@ def test_sums_over_different_ranges_are_not_taken_for_each_other() -> None:
     g = np.array([1.0, -1, 2, 1])
     slope = derivation.kernel().backward(g, x, w, v).dx
     assert slope.tolist() == (g * (w @ x - v @ x) + (g @ x) * (w - v)).tolist()
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("y[i] = tanh(x[i])", "dx[n,i] = dy[n,i] * (1 - y[n,i]**2)"),
+        ("y[i] = sigmoid(x[i])", "dx[n,i] = dy[n,i] * y[n,i] * (1 - y[n,i])"),
+        ("y[i] = exp(x[i])", "dx[n,i] = dy[n,i] * y[n,i]"),
+        ("y[i] = sqrt(x[i])", "dx[n,i] = dy[n,i] / (2 * y[n,i])"),
+    ],
+)
+def test_a_derivative_that_is_a_function_of_the_output_says_so(text: str, expected: str) -> None:
+    assert gather(derived(text, {"x": (4,)}), "x") == expected
