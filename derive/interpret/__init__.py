@@ -72,8 +72,8 @@ def interpret_statement(
     of ``shape`` is dropped. ``shape`` includes the batch; by default it is that of the
     tensor whose value or gradient stands on the left. ``extents`` adds indices that the
     equation does not have. ``dy`` is read as an array like any other, and never outside of
-    its shape: a condition that a derivation lost is an error here. Intermediate tensors that
-    ``arrays`` does not give are worked out; their gradients have to be given.
+    its shape: a condition that a derivation lost is an error here. Intermediate tensors and
+    outputs that ``arrays`` does not give are worked out; their gradients have to be given.
     """
     scope, sized = _bound(equation, arrays, dict(extents or {}))
     statement = statement.substitute(dict(sized.values))

@@ -22,13 +22,14 @@ from .places import Entry, Indices, Refused, Scope, Stored, places, strides_of
 
 
 def with_intermediates(scope: Scope, equation: Equation, arrays: Arrays) -> Scope:
-    """The scope in which every intermediate tensor has values: those given, or its statement's.
+    """The scope in which what is computed has values: those given, or its statement's.
 
-    The equation has its sizes as numbers.
+    That is every intermediate tensor, and the output, which a gradient may read: softmax's is
+    y·(dy − Σ dy·y). The equation has its sizes as numbers.
     """
     tensors = dict(scope.tensors)
     within = replace(scope, tensors=tensors)
-    for statement in equation.given:
+    for statement in equation.statements:
         name = statement.lhs.tensor
         if name not in arrays:
             tensors[name] = replace(tensors[name], item=_once(entry_at(statement, within)))
