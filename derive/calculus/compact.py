@@ -68,7 +68,9 @@ def compacted(gradient: Gradient, reverse: Reverse, equation: Equation) -> Gradi
     found = added(tuple(_folded(monomial, normaliser) for monomial in found))
     plain = avoiding(expression(found), lhs.names)
     recorder.rewrite("fold", plain)
-    factored = _with_means(_factored(found), equation)
+    shared, rest = _factored(found)
+    rooted = normaliser.without_squared_roots
+    factored = _with_means((rooted(shared), tuple(rooted(m) for m in rest)), equation)
     recorder.rewrite("factor", avoiding(factored, lhs.names))
     if _cost(recorder.now.rhs, reverse.gathers) >= _cost(start.rhs, reverse.gathers):
         return gradient

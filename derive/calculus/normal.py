@@ -161,6 +161,20 @@ class Normaliser:
         gradients = {t.gradient for t in (*self.equation.inner, self.equation.output)}
         return any(read.tensor in gradients for read in reads(expr))
 
+    def without_squared_roots(self, monomial: Monomial) -> Monomial:
+        """√z² is z."""
+        total = Monomial(monomial.coefficient)
+        for atom, power in monomial.powers:
+            part = Monomial(Fraction(1), ((atom, power),))
+            if isinstance(atom, Call) and atom.fn == "sqrt" and abs(power) > 1:
+                inner = self.factor(atom.args[0])
+                if len(inner) == 1:
+                    whole = int(power / 2)
+                    left = ((atom, power - 2 * whole),) if power % 2 else ()
+                    part = inner[0].power(whole).times(Monomial(Fraction(1), left))
+            total = total.times(part)
+        return total
+
     # -- sums -----------------------------------------------------------------------------
     def shares(self, over: Iterable[str]) -> Polynomial:
         """1/(number of terms) of a mean."""
