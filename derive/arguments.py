@@ -15,8 +15,12 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from . import geometry
+from .assembly import signatures
 from .errors import UsageError
+from .graphs import NetworkSpec
 from .layers import DEFAULT, layer, layers, parameters, spec
+from .networks import LONGEST
+from .networks import read as network
 from .specs import Options, Spec, equation
 
 FORMATS = ("py", "tex")
@@ -42,7 +46,7 @@ _WORDS = {
 class Request:
     """What one command line asks for."""
 
-    spec: Spec
+    spec: Spec | NetworkSpec
     out: Path
     options: Options
     json: bool = False
@@ -74,6 +78,8 @@ def parser(layer_name: str = DEFAULT) -> argparse.ArgumentParser:
     made.add_argument("--layer", metavar="NAME", help=f"the layer (default {DEFAULT})")
     made.add_argument("--list", action="store_true", help="print every layer and stop")
     _add_parameters(made.add_argument_group(f"layer {layer_name}"), layer_name)
+    whole = made.add_argument_group("a whole network, instead of --layer")
+    whole.add_argument("--network", metavar="TEXT", help='"conv 2x2 > relu > dense 1" or a file')
     _add_equation(made.add_argument_group("any equation, instead of --layer"), layer_name)
     _add_output(made.add_argument_group("output"))
     return made
@@ -130,9 +136,8 @@ def read(argv: Sequence[str]) -> Request | None:
         _refuse(unknown[0], layer_name, given.equation is not None)
     if given.list:
         return None
-    found = _equation_spec(given, layer_name) if given.equation is not None else None
     return Request(
-        found or _layer_spec(given, layer_name),
+        _spec(given, layer_name),
         Path(given.out),
         _options(given),
         **{flag: getattr(given, flag) for flag in ("json", "quiet", "dry_run", "check", "force")},
@@ -163,6 +168,49 @@ def _refuse(word: str, layer_name: str, is_equation: bool) -> NoReturn:
 
 
 # -- what is derived ---------------------------------------------------------------------------
+def _spec(given: argparse.Namespace, layer_name: str) -> Spec | NetworkSpec:
+    if given.network is not None:
+        return _network_spec(given, layer_name)
+    if given.equation is not None:
+        return _equation_spec(given, layer_name)
+    return _layer_spec(given, layer_name)
+
+
+def _network_spec(given: argparse.Namespace, layer_name: str) -> NetworkSpec:
+    others = ("equation", "layer", "ties", "data", "wrt", *parameters(layer(layer_name)))
+    for name in others:
+        if name != "input" and getattr(given, name) is not None:
+            flag = name.replace("_", "-")
+            raise UsageError(f"--{flag} does not go with --network: write it behind the layer")
+    for name in ("shape", "outside"):
+        if getattr(given, name):
+            raise UsageError(f"--{name} does not go with --network; the shape of x is --input")
+    if given.input is None:
+        raise UsageError("--network needs --input, the shape of x: --input 3x3")
+    shape = geometry.sizes("--input", geometry.value("--input", given.input))
+    return network(_network_text(given.network), shape, signatures())
+
+
+def _network_text(text: str) -> str:
+    """The text itself, or what is in the file of that name."""
+    if any(mark in text for mark in (">", "\n", " ")) and not text.endswith(SUFFIXES):
+        return text
+    path = Path(text)
+    try:
+        if not path.is_file():
+            if "/" in text or "." in text:
+                raise UsageError(f"--network: there is no file {text[:200]!r}")
+            return text
+        with path.open(encoding="utf-8") as file:
+            return file.read(LONGEST + 1)
+    except (OSError, ValueError) as error:  # ValueError: no UTF-8, a null in the name
+        raise UsageError(f"--network: cannot read {text[:200]!r}: {error}") from error
+
+
+SUFFIXES = (".net", ".txt")
+"""How the names of files with a network in them end, blanks in the name or not."""
+
+
 def _layer_spec(given: argparse.Namespace, layer_name: str) -> Spec:
     for flag in ("shape", "data", "outside"):
         if getattr(given, flag):

@@ -7,7 +7,8 @@ go from layer to layer, and gradients back.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Mapping
+import sys
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING, Any
@@ -16,7 +17,7 @@ from . import pipeline
 from .errors import NetworkError, UsageError
 from .layers import layers, parameters, spec
 from .networks import SECOND, counted
-from .specs import DEFAULTS, Options
+from .specs import DEFAULTS, Options, Spec
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -26,6 +27,13 @@ if TYPE_CHECKING:
     from .graphs import Draft, Network, NetworkDerivation, NetworkSpec, Node
 
 Shape = tuple[int, ...]
+
+
+def arrows(spec: Spec | NetworkSpec) -> Any:
+    """The module whose ``layer``, ``derive``, ``make``, ``files`` and ``facts`` serve a spec."""
+    from .graphs import NetworkSpec
+
+    return sys.modules[__name__] if isinstance(spec, NetworkSpec) else pipeline
 
 
 def signatures() -> dict[str, dict[str, Any]]:
@@ -167,6 +175,13 @@ def module(made: Assembled) -> ModuleType:
     from .verify.running import module
 
     return module(made.source, made.derivation.network.slug)
+
+
+def summary(made: Assembled, names: Iterable[str], **style: Any) -> str:
+    """What a person reads: shapes, formulas, counts and what was proved."""
+    from .render.overview import overview
+
+    return overview(made.derivation, made.certificates, made.certificate, names, **style)
 
 
 # -- files -------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from . import arguments, pipeline, reports, writing
+from . import arguments, assembly, reports, writing
 from .arguments import Request
 from .errors import DeriveError, OutputError, UsageError
 
@@ -26,13 +26,14 @@ def main(argv: Sequence[str]) -> int:
     differing: list[Path] = []
     for row, request in _requests(Path(given.out)):
         try:
-            layer = pipeline.layer(request.spec, request.options)
-            made = pipeline.make(pipeline.derive(layer, request.options.wrt))
+            arrows = assembly.arrows(request.spec)
+            layer = arrows.layer(request.spec, request.options)
+            made = arrows.make(arrows.derive(layer, request.options.wrt))
             folder = Path(given.out) / layer.slug
             if folder in folders:
                 raise UsageError(f"{folder} is made by row {folders[folder]} already")
             folders[folder] = row
-            files, facts = pipeline.files(made, request.options), pipeline.facts(made)
+            files, facts = arrows.files(made, request.options), arrows.facts(made)
             if not given.check:
                 writing.write(folder, files, facts, force=given.force)
             elif found := writing.difference(folder, writing.sealed(folder, files, facts)):

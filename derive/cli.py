@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 
-from . import arguments, building, pipeline, reports, writing
+from . import arguments, assembly, building, reports, writing
 from .arguments import Request
 from .errors import DeriveError, OutputError, UsageError
 from .layers import layers
@@ -79,11 +79,12 @@ def _as_typed(name: str) -> str:
 
 def _derive(request: Request) -> int:
     options = request.options
-    layer = pipeline.layer(request.spec, options)
+    arrows = assembly.arrows(request.spec)
+    layer = arrows.layer(request.spec, options)
     _progress(request, "deriving")
-    derivation = pipeline.derive(layer, options.wrt)
-    made = pipeline.make(derivation, lambda stage: _progress(request, stage))
-    files, facts = pipeline.files(made, options), pipeline.facts(made)
+    derivation = arrows.derive(layer, options.wrt)
+    made = arrows.make(derivation, lambda stage: _progress(request, stage))
+    files, facts = arrows.files(made, options), arrows.facts(made)
     folder = request.out / layer.slug
     _clear_progress()
     if request.check:

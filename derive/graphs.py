@@ -142,6 +142,10 @@ class Network:
             return next(t.sizes() for n in self.nodes for t, source in n.reads if source == name)
         return self.node(name).shape
 
+    def readers(self, name: str) -> tuple[tuple[str, str], ...]:
+        """(node, its tensor) of everything that reads the output of a node, or x."""
+        return tuple((n.name, t.name) for n in self.nodes for t, at in n.reads if at == name)
+
     @property
     def parameters(self) -> tuple[tuple[str, Tensor], ...]:
         """Every parameter by its full name, in order."""

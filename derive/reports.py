@@ -11,6 +11,8 @@ from inspect import Parameter
 from pathlib import Path
 from typing import Any
 
+from . import assembly
+from .assembly import Assembled
 from .layers import layers, parameters
 from .pipeline import Made, facts
 
@@ -34,8 +36,27 @@ def _shown(parameter: Parameter) -> str:
     return f"{flag} (default {parameter.default})"
 
 
-def machine(made: Made, folder: Path, names: Iterable[str], written: bool) -> dict[str, Any]:
+def machine(
+    made: Made | Assembled, folder: Path, names: Iterable[str], written: bool
+) -> dict[str, Any]:
     """The result as JSON values: what was derived, proved and written."""
+    known = _of_network(made) if isinstance(made, Assembled) else _of_layer(made)
+    return {**known, "folder": str(folder), "files": sorted(names), "written": written}
+
+
+def _of_network(made: Assembled) -> dict[str, Any]:
+    network = made.derivation.network
+    names = ("x", *(node.name for node in network.nodes))
+    return {
+        **assembly.facts(made),
+        "slug": network.slug,
+        "shapes": {name: list(network.shape(name)) for name in names},
+        "parameters": {name: list(tensor.sizes()) for name, tensor in network.parameters},
+        "gradients": [*(name for name, _ in network.parameters), "x"],
+    }
+
+
+def _of_layer(made: Made) -> dict[str, Any]:
     equation = made.derivation.equation
     at_sizes = equation.at_sizes() if equation.sized else None
     tensors = () if at_sizes is None else (*at_sizes.tensors, at_sizes.output)
@@ -44,9 +65,6 @@ def machine(made: Made, folder: Path, names: Iterable[str], written: bool) -> di
         "slug": made.derivation.layer.slug,
         "shapes": {tensor.name: list(tensor.sizes()) for tensor in tensors},
         "gradients": [gradient.of for gradient in made.derivation.gradients],
-        "folder": str(folder),
-        "files": sorted(names),
-        "written": written,
     }
 
 
@@ -77,19 +95,21 @@ def plain() -> bool:
     return False
 
 
-def summary(made: Made, folder: Path, names: Iterable[str], written: bool) -> str:
+def summary(made: Made | Assembled, folder: Path, names: Iterable[str], written: bool) -> str:
     """What a person reads: the layer, its gradients, what was proved and what was written."""
-    from .render.summary import summary
-
     columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else 80
-    text = summary(
-        made.derivation,
-        made.certificate,
-        [str(folder / name) for name in names] if written else (),
-        unicode=not plain(),
-        colour=colourful(),
-        width=min(columns, 100),
-    )
+    listed = [str(folder / name) for name in names] if written else ()
+    style: dict[str, Any] = {
+        "unicode": not plain(),
+        "colour": colourful(),
+        "width": min(columns, 100),
+    }
+    if isinstance(made, Assembled):
+        text = assembly.summary(made, listed, **style)
+    else:
+        from .render.summary import summary
+
+        text = summary(made.derivation, made.certificate, listed, **style)
     if not made.source:
         text += "For a kernel give the sizes, one --shape a tensor: --shape x=5 --shape w=3\n"
     return text if written else f"{text}\nNothing written (--dry-run).\n"

@@ -83,19 +83,12 @@ class Wiring:
         return f"d_{node.name}_{tensor}"
 
     def _edge(self, source: str, reader: str, tensor: str) -> str:
-        if len(list(self._edges(source))) == 1:
+        if len(self.derivation.network.readers(source)) == 1:
             return f"d_{source}"
         return f"d_{source}_by_{reader}_{tensor}"
 
-    def _edges(self, source: str) -> Iterator[tuple[str, str]]:
-        """(reader, tensor) of everything that reads a node's output."""
-        for node in self.derivation.network.nodes:
-            for data, name in node.reads:
-                if name == source:
-                    yield node.name, data.name
-
     def _arriving(self, source: str) -> list[str]:
-        return [self._edge(source, *edge) for edge in self._edges(source)]
+        return [self._edge(source, *edge) for edge in self.derivation.network.readers(source)]
 
     def _back_in_shape(self, node: Node, derivation: Derivation) -> Iterator[str]:
         wanted = {g.of for g in derivation.gradients}
