@@ -19,13 +19,17 @@ from ..certificates import Claim, Omitted
 from ..classes import classes
 from ..derivations import Derivation
 from ..equations import Equation
+from ..expressions import Number, walk
 from ..functions import arithmetic
 from ..interpret import interpret
 from .running import Array, Kernel, batch_shape, compare
 from .symbolic import MOST_PRODUCTS, exactly, meant, same
 
 HALVES = (1, 2, 3, 8)
-"""Each draw is from minus one of these to it: few numbers tie often, many reach far."""
+"""Draws in turn are from minus one of these to it: few numbers tie often, many reach far."""
+
+DRAWN = 96
+"""Small layers are drawn more often, until about so many entries were."""
 
 
 class Ranked:
@@ -112,8 +116,9 @@ def selecting(derivation: Derivation, kernel: Kernel) -> Claim | Omitted | None:
     output = equation.output
     symbols = explicit.symbols(equation)
     count = 0
-    for draw, half in enumerate(HALVES):
-        numbers = _numbers(equation, symbols, draw, half)
+    draws = _draws(symbols)
+    for draw in range(draws):
+        numbers = _numbers(equation, symbols, draw)
         arrays = {name: _ranked(symbols[name], numbers[name]) for name in symbols}
         arrays |= {t.name: numbers[t.name] for t in equation.tensors if t.integer}
         at = {t.name: numbers[t.name] for t in equation.tensors}
@@ -134,24 +139,30 @@ def selecting(derivation: Derivation, kernel: Kernel) -> Claim | Omitted | None:
             compare(kernel, "selecting", name, _plain(entries), wanted, partial(_agree, fixed))
             count += entries.size
     subject = (output.name, *(equation.tensor(t).gradient for t in gradients))
-    return Claim("selecting", subject, (("draws", str(len(HALVES))), ("entries", str(count))))
+    return Claim("selecting", subject, (("draws", str(draws)), ("entries", str(count))))
 
 
-def _numbers(
-    equation: Equation, symbols: dict[str, Array], draw: int, half: int
-) -> dict[str, Array]:
-    """Small whole numbers, so that ties and zeros occur."""
+def _draws(symbols: dict[str, Array]) -> int:
+    size = sum(array.size for array in symbols.values())
+    return max(len(HALVES), min(6 * len(HALVES), DRAWN // size))
+
+
+def _numbers(equation: Equation, symbols: dict[str, Array], draw: int) -> dict[str, Array]:
+    """Small whole numbers, so that ties and zeros occur, and what lies around any kink."""
     generator = np.random.default_rng(draw)
+    half = HALVES[draw % len(HALVES)]
+    constants = [n.value for s in equation.statements for n in walk(s.rhs) if isinstance(n, Number)]
+    around = (sign * (c + step) for c in constants for sign in (1, -1) for step in (-1, 0, 1))
+    pool = sorted({*map(Fraction, range(-half, half + 1)), *around})
     labels = {t.name: classes(equation, t) for t in equation.tensors if t.integer}
     result = {}
     for name in sorted(symbols):
         if name in labels:
             result[name] = generator.integers(0, labels[name], symbols[name].shape)
             continue
-        drawn = generator.integers(-half, half + 1, symbols[name].shape)
-        result[name] = np.array([Fraction(int(v)) for v in drawn.flat], dtype=object).reshape(
-            drawn.shape
-        )
+        drawn = np.empty(symbols[name].size, dtype=object)
+        drawn[:] = [pool[k] for k in generator.integers(0, len(pool), drawn.size)]
+        result[name] = drawn.reshape(symbols[name].shape)
     return result
 
 
