@@ -14,7 +14,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
-__all__ = ["Derivation", "derive", "equation"]
+__all__ = ["Derivation", "derive", "equation", "network"]
 
 
 def __getattr__(name: str) -> Any:

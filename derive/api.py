@@ -14,11 +14,14 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, overload
 
-from . import derivations, layers, pipeline, specs, writing
+from . import assembly, derivations, geometry, graphs, layers, networks, pipeline, specs, writing
 from .certificates import Certificate
 from .equations import Layer
+from .geometry import Sizes
+from .graphs import Network
+from .networks import Item
 from .specs import Options
 
 
@@ -52,8 +55,36 @@ def equation(
     )
 
 
-def derive(layer: Layer, wrt: Iterable[str] | None = None) -> Derivation:
-    """The gradients of a layer with respect to all its tensors, or to those in ``wrt``."""
+def network(text: str | Iterable[Item], input: Sizes) -> Network:  # noqa: A002  # as every layer calls it
+    """A network from its text, or from a list of layers, for samples of shape ``input``.
+
+    ``"conv 2x2 > relu > flatten > dense 1 > mse"``; in a list a layer is such a text or a pair
+    ``("conv", dict(kernel=2, filters=3))``. Raises NetworkError with a caret.
+    """
+    shape, known = geometry.sizes("input", input), assembly.signatures()
+    if isinstance(text, str):
+        return assembly.layer(networks.read(text, shape, known))
+    return assembly.layer(networks.listed(text, shape, known))
+
+
+@overload
+def derive(layer: Layer, wrt: Iterable[str] | None = None) -> Derivation: ...
+
+
+@overload
+def derive(layer: Network) -> NetworkDerivation: ...
+
+
+def derive(
+    layer: Layer | Network, wrt: Iterable[str] | None = None
+) -> Derivation | NetworkDerivation:
+    """The gradients of a layer with respect to all its tensors, or to those in ``wrt``.
+
+    Of a network, those of all its layers.
+    """
+    if isinstance(layer, Network):
+        chained = assembly.derive(layer, None if wrt is None else tuple(wrt))
+        return NetworkDerivation(chained.network, chained.derivations)
     base = pipeline.derive(layer, None if wrt is None else tuple(wrt))
     return Derivation(**{field.name: getattr(base, field.name) for field in fields(base)})
 
@@ -112,3 +143,48 @@ class Derivation(derivations.Derivation):
 
     def _repr_latex_(self) -> str:
         return pipeline.formulas(self)
+
+
+class NetworkDerivation(graphs.NetworkDerivation):
+    """A derived network with what can be made of it; each part is made once, when asked for."""
+
+    @functools.cached_property
+    def made(self) -> assembly.Assembled:
+        """The module's source and its proof."""
+        return assembly.make(self)
+
+    def numpy(self) -> str:
+        """The source of the NumPy module."""
+        return self.made.source
+
+    def kernel(self) -> ModuleType:
+        """The module, compiled in memory: ``forward``, ``loss``, ``gradients``, ``init``."""
+        return assembly.module(self.made)
+
+    def certificate(self) -> Certificate:
+        """What was proved about the chain; ``made.certificates`` has each layer's."""
+        return self.made.certificate
+
+    def latex(self, *, index_base: int = 0, full: bool = False) -> str:
+        """The notes, a whole LaTeX document."""
+        return assembly.notes(self.made, Options(index_base=index_base, full=full))
+
+    def write(
+        self,
+        out: str | Path = "generated",
+        *,
+        name: str = "",
+        formats: Iterable[str] = Options.formats,
+        force: bool = False,
+    ) -> Path:
+        """Write the folder that the command line writes; returns its path."""
+        options = Options(name=name, formats=tuple(formats))
+        folder = Path(out) / (name or self.network.slug)
+        files = assembly.files(self.made, options)
+        writing.write(folder, files, assembly.facts(self.made), force=force)
+        return folder
+
+    def __str__(self) -> str:
+        from .render.overview import overview
+
+        return overview(self)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from .certificates import Certificate
     from .equations import Layer
     from .graphs import Draft, Network, NetworkDerivation, NetworkSpec, Node
+    from .render.chapters import Trial
 
 Shape = tuple[int, ...]
 
@@ -195,7 +196,56 @@ def files(made: Assembled, options: Options = DEFAULTS) -> dict[str, str]:
         listed = ", ".join(f'"{name}"' for name in ["EQUATIONS", "SHAPES", *sorted(public)])
         texts["__init__.py"] = PACKAGE.format(names=names, listed=listed)
         texts["kernel.py"] = made.source
+    if "tex" in options.formats:
+        texts["notes.tex"] = notes(made, options)
     return texts
+
+
+def notes(made: Assembled, options: Options = DEFAULTS) -> str:
+    """The source of notes.tex."""
+    from .render.chapters import chapters
+    from .render.tex import tex
+
+    document = chapters(
+        made.derivation,
+        made.certificates,
+        made.certificate,
+        _trial(made),
+        index_base=options.index_base,
+        full=options.full,
+    )
+    return tex(document)
+
+
+def _trial(made: Assembled) -> Trial | None:
+    """One step of training a small network, by the module itself."""
+    import numpy as np
+
+    from .graphs import INPUT, TARGET
+    from .render.chapters import SHOWN, Trial
+
+    network = made.derivation.network
+    if network.loss is None or not 0 < network.size <= SHOWN:
+        return None
+    kernel, random = module(made), np.random.default_rng(1)
+    x = random.integers(-2, 4, network.shape(INPUT)).astype(float)
+    last = network.loss.equation.data[-1]
+    t = random.integers(0, 2, last.sizes()).astype(int if last.integer else float)
+    params = {name: np.round(value, 1) for name, value in kernel.init(0).items()}
+    before, grads = kernel.gradients(x, t, params)
+    after = kernel.sgd_step(params, grads, RATE)
+    return Trial(
+        RATE,
+        ((INPUT, x), (TARGET, np.asarray(t))),
+        tuple(params.items()),
+        tuple((name, grads[name]) for name in params),
+        tuple(after.items()),
+        (before, kernel.loss(x, t, after)),
+    )
+
+
+RATE = 0.01
+"""The learning rate of the step that the notes show."""
 
 
 PACKAGE = '''"""The network's forward pass, loss, gradients and training step; all in kernel.py."""

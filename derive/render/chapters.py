@@ -1,0 +1,237 @@
+"""The notes of a network: the chain rule over its layers, one step in numbers, then each layer.
+
+Layer k computes x_k; the outputs of layers are numbered in the order of evaluation, and x_0 is
+the sample. What each layer adds to a gradient is one factor, the derivative of what it
+computes by what it reads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ..certificates import Certificate
+from ..documents import (
+    Block,
+    Display,
+    Document,
+    Fraction,
+    Grid,
+    Heading,
+    Inline,
+    Listing,
+    Math,
+    Numeral,
+    Operator,
+    Paragraph,
+    Row,
+    Scripts,
+    Symbol,
+    Table,
+)
+from ..graphs import INPUT, TARGET, Network, NetworkDerivation, Node
+from .counts import connected, multiply_adds, trained
+from .notation import DEL, EQUALS, PLUS
+from .notes import notes
+from .overview import count_rows
+from .phrases import Phrases, Slot, phrases
+
+Certificates = Sequence[tuple[str, Certificate]]
+
+DOT = Operator("·")
+SHOWN = 40
+"""A step is shown in numbers while there are at most so many to train."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One training step in numbers: parameters before and after, and their gradients."""
+
+    rate: float
+    given: tuple[tuple[str, Any], ...]
+    before: tuple[tuple[str, Any], ...]
+    gradients: tuple[tuple[str, Any], ...]
+    after: tuple[tuple[str, Any], ...]
+    losses: tuple[float, float]
+
+
+def chapters(
+    derivation: NetworkDerivation,
+    certificates: Certificates,
+    chain: Certificate,
+    trial: Trial | None = None,
+    *,
+    index_base: int = 0,
+    full: bool = False,
+) -> Document:
+    """The notes as a document."""
+    network, say = derivation.network, phrases()
+    blocks: list[Block] = [Listing(network.command, "sh")]
+    blocks += _chain(network, say)
+    blocks += _counts(derivation, say)
+    if trial is not None:
+        blocks += _step(trial, network, say)
+    blocks += _proof(chain, say)
+    proved = dict(certificates)
+    for node, one in derivation.pairs():
+        part = notes(one, proved[node.name], index_base=index_base, full=full)
+        slots: dict[str, Slot] = {"layer": node.name, "written": node.text}
+        blocks += [Heading(1, say.say("chain.layer", slots)), *map(_lower, part.blocks)]
+    return Document(network.title, tuple(blocks))
+
+
+def _lower(block: Block) -> Block:
+    """A section of a layer's notes is a subsection here."""
+    return replace(block, level=block.level + 1) if isinstance(block, Heading) else block
+
+
+# -- the chain rule --------------------------------------------------------------------------
+def _chain(network: Network, say: Phrases) -> list[Block]:
+    rows = [_row(node, network) for node in network.nodes]
+    head = tuple(say.say(f"chain.{key}") for key in ("computes", "as", "reads", "shape", "factor"))
+    out: list[Block] = [
+        Heading(1, say.say("chain.heading")),
+        Paragraph(say.say("chain.intro", sample=_value(INPUT, network))),
+        Table(head, tuple(rows)),
+        Paragraph(say.say("chain.rule")),
+    ]
+    out.append(Display(tuple(_arriving(name, network) for name in _names(network)), name="chain"))
+    if products := [_product(node, network) for node in network.nodes if node.parameters]:
+        straight = all(len(network.readers(name)) < 2 for name in _names(network))
+        out.append(Paragraph(say.say("chain.products" if straight else "chain.branches")))
+        out.append(Display(tuple(products), name="products"))
+    return out
+
+
+def _row(node: Node, network: Network) -> tuple[tuple[Inline, ...], ...]:
+    read = [source for _, source in node.reads]
+    factors = [_by(_value(node.name, network), _value(s, network)) for s in read if s != TARGET]
+    size = "×".join(map(str, node.shape)) or "1"
+    return (
+        (_value(node.name, network),),
+        (node.text,),
+        _listed([_value(source, network) for source in read]),
+        (size,),
+        _listed(factors),
+    )
+
+
+def _listed(items: Sequence[Math]) -> tuple[Inline, ...]:
+    out: list[Inline] = []
+    for item in items:
+        out += [", ", item] if out else [item]
+    return tuple(out)
+
+
+def _value(name: str, network: Network) -> Math:
+    """``x_2``: the output of a node; L for a loss."""
+    if name == TARGET:
+        return Symbol(TARGET)
+    if network.loss is not None and name == network.loss.name:
+        return Symbol("L")
+    number = 0 if name == INPUT else 1 + [node.name for node in network.nodes].index(name)
+    return Scripts(Symbol("x"), Numeral(str(number)))
+
+
+def _by(top: Math, bottom: Math) -> Math:
+    return Fraction(Row((DEL, top)), Row((DEL, bottom)))
+
+
+def _names(network: Network) -> list[str]:
+    """The nodes whose gradient comes from others, the last first, then x."""
+    inner = [node.name for node in reversed(network.nodes) if network.readers(node.name)]
+    return [*inner, INPUT]
+
+
+def _arriving(name: str, network: Network) -> tuple[Math, tuple[Math, ...]]:
+    """∂L/∂x_k = ∂L/∂x_j · ∂x_j/∂x_k, added up over all layers j that read x_k."""
+    here = _value(name, network)
+    pieces: list[Math] = []
+    for reader in dict.fromkeys(reader for reader, _ in network.readers(name)):
+        value = _value(reader, network)
+        slope = _by(value, here)
+        one = slope if value == Symbol("L") else Row((_by(Symbol("L"), value), DOT, slope))
+        pieces.append(Row((PLUS if pieces else EQUALS, one)))
+    return _by(Symbol("L"), here), tuple(pieces)
+
+
+def _product(node: Node, network: Network) -> tuple[Math, tuple[Math, ...]]:
+    """∂L/∂w_k as the product of one factor a layer, from the loss back to the parameter."""
+    tensor = node.parameters[0][1].name
+    number = 1 + network.nodes.index(node)
+    parameter = Scripts(Symbol(tensor), Numeral(str(number)))
+    factors = [_by(_value(node.name, network), parameter)]
+    name = node.name
+    while len(readers := network.readers(name)) == 1:
+        factors.insert(0, _by(_value(readers[0][0], network), _value(name, network)))
+        name = readers[0][0]
+    if _value(name, network) != Symbol("L"):
+        factors.insert(0, _by(Symbol("L"), _value(name, network)))
+    pieces = [Row((DOT if k else EQUALS, factor)) for k, factor in enumerate(factors)]
+    return _by(Symbol("L"), parameter), tuple(pieces)
+
+
+# -- numbers ---------------------------------------------------------------------------------
+def _counts(derivation: NetworkDerivation, say: Phrases) -> list[Block]:
+    """Parameters, multiply-adds and receptive fields, and what sharing weights saves."""
+    head, *rows = [tuple((cell,) for cell in row) for row in count_rows(derivation)]
+    out: list[Block] = [Heading(1, say.say("network.counts")), Table(head, tuple(rows))]
+    out.append(Paragraph(say.say("network.connected")))
+    network = derivation.network
+    most = max(network.nodes, key=lambda node: connected(node, network) if trained(node) else 0)
+    if trained(most) and multiply_adds(most):
+        slots: dict[str, Slot] = {
+            "layer": most.name,
+            "trained": trained(most),
+            "full": connected(most, network),
+        }
+        out.append(Paragraph(say.say("chain.sharing", slots)))
+    return out
+
+
+def _step(trial: Trial, network: Network, say: Phrases) -> list[Block]:
+    """θ ← θ − η·∂L/∂θ, once."""
+    rule = Row((Symbol("eta"), DOT, _by(Symbol("L"), Symbol("theta"))))
+    arrow, minus = Operator("←"), Operator("−")
+    slots: dict[str, Slot] = {"rate": f"{trial.rate:g}", "eta": Symbol("eta")}
+    out: list[Block] = [
+        Heading(1, say.say("chain.step")),
+        Paragraph(say.say("chain.update", slots)),
+        Display(((Symbol("theta"), (Row((arrow, Symbol("theta"))), Row((minus, rule)))),)),
+    ]
+    given = tuple((Symbol(name), (Row((EQUALS, _grid(value))),)) for name, value in trial.given)
+    out += [Paragraph(say.say("chain.given")), Display(given)]
+    head = tuple(say.say(f"chain.{key}") for key in ("parameter", "before", "gradient", "after"))
+    rows = [
+        ((name,), (_grid(before),), (_grid(gradient),), (_grid(after),))
+        for (name, before), (_, gradient), (_, after) in zip(
+            trial.before, trial.gradients, trial.after, strict=True
+        )
+    ]
+    first, second = (f"{loss:.4g}" for loss in trial.losses)
+    out.append(Table(head, tuple(rows)))
+    out.append(Paragraph(say.say("chain.losses", {"before": first, "after": second})))
+    return out
+
+
+def _grid(value: Any) -> Math:
+    """A number, a row or a matrix, to four digits."""
+    rows = [value.ravel()] if value.ndim < 2 else value.reshape(-1, value.shape[-1])
+    if value.size == 1:
+        return _number(value.ravel()[0])
+    return Grid(tuple(tuple(_number(entry) for entry in row) for row in rows))
+
+
+def _number(value: Any) -> Math:
+    text = Numeral(f"{abs(float(value)):.4g}")
+    return Row((Operator("−"), text)) if float(value) < 0 else text
+
+
+def _proof(chain: Certificate, say: Phrases) -> list[Block]:
+    out: list[Block] = [Heading(1, say.say("chain.proof"))]
+    for claim in chain.claims:
+        slots: dict[str, Slot] = dict(claim.checked)
+        out.append(Paragraph(say.say("network.chain_claim", slots)))
+    out.append(Paragraph(say.say("chain.proof_layers")))
+    return out
