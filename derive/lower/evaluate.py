@@ -41,7 +41,9 @@ def total(scope: Scope, term: Sum) -> Value:
     conditions = [c for c in term.where if not _explained(c, term.product.factors)]
     values += [condition_value(c, scope) for c in conditions]
     divisors = [evaluated(scope, d) for d in term.product.divisors]
-    divisors += [extrema.tied(scope, f) for f in term.product.factors if extrema.splits(f)]
+    for factor in term.product.factors:
+        if extrema.splits(factor):
+            values = _shared(scope, values, extrema.tied(scope, factor))
     coefficient = term.product.coefficient
     late = [d for d in divisors if not set(d.labels) & set(over)]
     for divisor in (d for d in divisors if set(d.labels) & set(over)):
@@ -56,6 +58,13 @@ def total(scope: Scope, term: Sum) -> Value:
     for divisor in late:
         result = elementwise("/", result, divisor, scope.order)
     return result
+
+
+def _shared(scope: Scope, values: list[Value], ties: Value) -> list[Value]:
+    """A factor divided by the number of ties, before masks put zeros into it: exact fractions."""
+    plain = [v for v in values if not v.mask] or [constant(Fraction(1))]
+    first = elementwise("/", plain[0], ties, scope.order)
+    return [first, *plain[1:], *(v for v in values if v.mask)]
 
 
 def _times_extent(scope: Scope, value: Value, index: str) -> Value:
@@ -151,9 +160,17 @@ def evaluated(scope: Scope, expr: Expr) -> Value:
             return extrema.share(scope, expr)
         case Call("mul" | "div" | "neg", _):
             return total(scope, Sum(Read("", ()), (), (), product_of(expr)))
+        case Call("where", (condition, Number(value), Number(other))) if {value, other} == {0, 1}:
+            return _indicator(evaluated(scope, condition), negated=other == 1)
         case Call(fn, args):
             return apply(fn, tuple(evaluated(scope, a) for a in args), scope.order)
     raise TypeError(f"nothing lowers {type(expr).__name__}")
+
+
+def _indicator(condition: Value, *, negated: bool) -> Value:
+    """``where(condition, 1, 0)`` is the condition itself, as a mask."""
+    array = Unary("~", condition.array) if negated else condition.array
+    return Value(array, condition.labels, mask=True)
 
 
 def hoist(scope: Scope, term: Sum, loops: tuple[str, ...]) -> None:

@@ -49,14 +49,23 @@ def apply(fn: str, args: tuple[Value, ...], order: tuple[str, ...]) -> Value:
     labels = in_order(merged((), *(a.labels for a in args)), order)
     if fn == "neg":
         return Value(Unary("-", args[0].array), labels)
+    if fn not in COMPARISONS:  # True + True would be True
+        args = tuple(a if fn == "where" and k == 0 else as_number(a) for k, a in enumerate(args))
     if fn in OPERATORS:
         found = elementwise(OPERATORS[fn], args[0], args[1], order)
         return Value(found.array, found.labels, mask=fn in COMPARISONS)
     arrays = tuple(aligned(a, labels) for a in args)
     found_array = _call(fn, arrays)
-    if not labels and not any(True for _ in names(found_array)):
+    if fn == "where" and not any(a.labels or _variable(a) for a in args[1:]):
+        # NumPy makes int64 or float64 of two numbers
+        return Value(Method(found_array, "astype", (Name("dtype"),)), labels)
+    if not labels and not _variable(Value(found_array)):
         return Value(_python_number(fn, arrays), labels)
     return Value(found_array, labels)
+
+
+def _variable(value: Value) -> bool:
+    return any(True for _ in names(value.array))
 
 
 def _python_number(fn: str, args: tuple[Array, ...]) -> Array:

@@ -16,7 +16,7 @@ from dataclasses import replace
 
 from ..equations import Statement
 from ..expressions import Expr, Read, Reduce, Winner, children
-from ..programs import Array, Comment, Invoke, Item, Let, Literal, Method, Name, Tuple
+from ..programs import Array, Binary, Comment, Invoke, Item, Let, Literal, Method, Name, Tuple
 from . import extrema
 from .evaluate import hoist, total
 from .loops import loops_of, nesting
@@ -80,13 +80,21 @@ def accumulate(scope: Scope, target: Source, sums: list[Sum]) -> None:
     shape = tuple(Literal(str(axis.length)) for axis in target.axes)
     empty = Invoke("np.zeros", (Tuple(shape), Name("dtype")))
     scope.assign(target.name, empty)
+    later = 1
     for term in sums:
-        once = (
-            len(sums) == 1
-            and _entrywise(term.lhs)
-            and not set(loops_of(scope, term)) & set(term.over)
-        )
+        single = len(sums) == 1 and _entrywise(term.lhs)
+        once = single and not set(loops_of(scope, term)) & set(term.over)
+        if single and not once and target.plain:  # a mean divides its sum, not every tap
+            later = term.product.coefficient.denominator
+            term = _times(term, later)
         _add(scope, target, term, "=" if once else "+=")
+    if later != 1:
+        scope.assign(target.name, Binary("/", Name(target.name), Literal(str(later))))
+
+
+def _times(term: Sum, number: int) -> Sum:
+    product = replace(term.product, coefficient=term.product.coefficient * number)
+    return replace(term, product=product)
 
 
 def _joined(scope: Scope, sums: list[Sum]) -> Value:
