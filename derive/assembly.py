@@ -222,10 +222,11 @@ def _trial(made: Assembled) -> Trial | None:
     import numpy as np
 
     from .graphs import INPUT, TARGET
-    from .render.chapters import SHOWN, Trial
+    from .render.chapters import SHOWN, WIDEST, Trial
 
     network = made.derivation.network
-    if network.loss is None or not 0 < network.size <= SHOWN:
+    widest = max((n for _, tensor in network.parameters for n in tensor.sizes()), default=0)
+    if network.loss is None or not 0 < network.size <= SHOWN or widest > WIDEST:
         return None
     kernel, random = module(made), np.random.default_rng(1)
     x = random.integers(-2, 4, network.shape(INPUT)).astype(float)

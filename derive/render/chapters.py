@@ -42,6 +42,8 @@ Certificates = Sequence[tuple[str, Certificate]]
 DOT = Operator("·")
 SHOWN = 40
 """A step is shown in numbers while there are at most so many to train."""
+WIDEST = 6
+"""And while no matrix has more columns."""
 
 
 @dataclass(frozen=True)
@@ -88,15 +90,16 @@ def _lower(block: Block) -> Block:
 
 # -- the chain rule --------------------------------------------------------------------------
 def _chain(network: Network, say: Phrases) -> list[Block]:
-    rows = [_row(node, network) for node in network.nodes]
+    table = tuple(_row(node, network) for node in network.nodes)
     head = tuple(say.say(f"chain.{key}") for key in ("computes", "as", "reads", "shape", "factor"))
     out: list[Block] = [
         Heading(1, say.say("chain.heading")),
         Paragraph(say.say("chain.intro", sample=_value(INPUT, network))),
-        Table(head, tuple(rows)),
+        Table(head, table),
         Paragraph(say.say("chain.rule")),
     ]
-    out.append(Display(tuple(_arriving(name, network) for name in _names(network)), name="chain"))
+    if rows := tuple(_arriving(name, network) for name in _names(network)):
+        out.append(Display(rows, name="chain"))
     if products := [_product(node, network) for node in network.nodes if node.parameters]:
         straight = all(len(network.readers(name)) < 2 for name in _names(network))
         out.append(Paragraph(say.say("chain.products" if straight else "chain.branches")))
@@ -139,9 +142,11 @@ def _by(top: Math, bottom: Math) -> Math:
 
 
 def _names(network: Network) -> list[str]:
-    """The nodes whose gradient comes from others, the last first, then x."""
+    """The nodes whose gradient comes from others, the last first, then x; not what L reads."""
+    loss = network.loss.name if network.loss else ""
     inner = [node.name for node in reversed(network.nodes) if network.readers(node.name)]
-    return [*inner, INPUT]
+    names = [*inner, INPUT]
+    return [n for n in names if {reader for reader, _ in network.readers(n)} != {loss}]
 
 
 def _arriving(name: str, network: Network) -> tuple[Math, tuple[Math, ...]]:
@@ -158,9 +163,7 @@ def _arriving(name: str, network: Network) -> tuple[Math, tuple[Math, ...]]:
 
 def _product(node: Node, network: Network) -> tuple[Math, tuple[Math, ...]]:
     """∂L/∂w_k as the product of one factor a layer, from the loss back to the parameter."""
-    tensor = node.parameters[0][1].name
-    number = 1 + network.nodes.index(node)
-    parameter = Scripts(Symbol(tensor), Numeral(str(number)))
+    parameter = _parameter(node.parameters[0][0], network)
     factors = [_by(_value(node.name, network), parameter)]
     name = node.name
     while len(readers := network.readers(name)) == 1:
@@ -170,6 +173,13 @@ def _product(node: Node, network: Network) -> tuple[Math, tuple[Math, ...]]:
         factors.insert(0, _by(Symbol("L"), _value(name, network)))
     pieces = [Row((DOT if k else EQUALS, factor)) for k, factor in enumerate(factors)]
     return _by(Symbol("L"), parameter), tuple(pieces)
+
+
+def _parameter(name: str, network: Network) -> Math:
+    """``w_3`` for the w of the third layer."""
+    node, _, tensor = name.partition(".")
+    number = 1 + [n.name for n in network.nodes].index(node)
+    return Scripts(Symbol(tensor), Numeral(str(number)))
 
 
 # -- numbers ---------------------------------------------------------------------------------
@@ -202,15 +212,14 @@ def _step(trial: Trial, network: Network, say: Phrases) -> list[Block]:
     ]
     given = tuple((Symbol(name), (Row((EQUALS, _grid(value))),)) for name, value in trial.given)
     out += [Paragraph(say.say("chain.given")), Display(given)]
-    head = tuple(say.say(f"chain.{key}") for key in ("parameter", "before", "gradient", "after"))
-    rows = [
-        ((name,), (_grid(before),), (_grid(gradient),), (_grid(after),))
-        for (name, before), (_, gradient), (_, after) in zip(
-            trial.before, trial.gradients, trial.after, strict=True
-        )
-    ]
+    rows = []
+    for name, before in trial.before:
+        gradient, after = dict(trial.gradients)[name], dict(trial.after)[name]
+        moved = Row((minus, Numeral(f"{trial.rate:g}"), DOT, _grid(gradient)))
+        pieces = (Row((arrow, _grid(before))), moved, Row((EQUALS, _grid(after))))
+        rows.append((_parameter(name, network), pieces))
+    out += [Paragraph(say.say("chain.moves")), Display(tuple(rows), name="step")]
     first, second = (f"{loss:.4g}" for loss in trial.losses)
-    out.append(Table(head, tuple(rows)))
     out.append(Paragraph(say.say("chain.losses", {"before": first, "after": second})))
     return out
 

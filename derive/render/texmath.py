@@ -33,6 +33,7 @@ _SIGNS = {
     "∈": "\\in ",
     "⋆": "\\star ",
     "∗": "\\ast ",
+    "←": "\\leftarrow ",
     "→": "\\to ",
     "↦": "\\mapsto ",
     "⋯": "\\cdots ",
