@@ -208,7 +208,7 @@ SMOOTH = derive.equation("y[i] = tanh(sum[j](w[i,j]*x[j]))", {"x": (4,), "w": (3
     ("function", "old", "new", "wrong"),
     [
         ("forward", "np.tanh(", "np.sin(", "y"),
-        ("backward", "** 2", "** 4", "dx"),
+        ("backward", "y**2", "y**4", "dx"),
         ("backward", "1 - ", "1 + 1e-8 - ", "dx"),
     ],
 )

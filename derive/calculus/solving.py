@@ -16,7 +16,7 @@ from .terms import Term, avoiding, terms_of, total
 
 def solve(recorder: Recorder, equation: Equation, ranges: Ranges) -> tuple[Step, ...]:
     """Record merge, collapse, solve, drop and rename; return the scatter steps."""
-    terms = terms_of(recorder.now.rhs, equation.extent)
+    terms = tuple(term.legible for term in terms_of(recorder.now.rhs, equation.extent))
     recorder.rewrite("merge", total(terms))
     terms = _collapse(recorder, terms, equation, ranges)
     trunk, unsolved = recorder.now, terms

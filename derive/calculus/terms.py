@@ -65,6 +65,15 @@ class Term:
         return replace(moved, over=tuple(str(values.get(i, i)) for i in self.over))
 
     @property
+    def legible(self) -> Term:
+        """The same term with no sum inside over a letter that the term itself sums over."""
+        return replace(
+            self,
+            factors=tuple(avoiding(f, self.over) for f in self.factors),
+            divisors=tuple(avoiding(d, self.over) for d in self.divisors),
+        )
+
+    @property
     def expr(self) -> Expr:
         """The term as one expression."""
         size = abs(self.coefficient)

@@ -130,6 +130,8 @@ def _round(
     compared = _with_oracle(equation, kernel, moved[0], runs[0], generator)
     g = integers(runs[0].shape)
     gradients = kernel.backward(g, point)
+    if not all(np.array_equal(a, np.rint(a)) for a in gradients.values()):
+        raise _located(equation, kernel, plan, point, g, gradients)  # _dot takes integers
     scale = prod(w.denominator for w in plan.weights)
     left = sum(int(w * scale) * _dot(g, y) for w, y in zip(plan.weights, runs, strict=True))
     right = sum(_dot(gradients[t], v) for t, v in direction.items()) * scale
@@ -186,7 +188,7 @@ def _located(
                 moved = {n: a.copy() for n, a in point.items()}
                 moved[tensor][place] += step
                 slope += weight * _dot(g, kernel.forward(moved))
-            if slope != int(gradient[place]):
+            if slope != gradient[place]:
                 name = equation.tensor(tensor).gradient
                 return disproved(kernel, "integer", name, place, gradient[place], slope)
     return disproved(kernel, "integer", "the gradients", (), "another sum", "⟨g, J·v⟩")
