@@ -38,6 +38,20 @@ _WORDS = {
     "flip": "true convolution instead of cross-correlation",
     "channels": "input channels; then --input is spatial only",
     "ties": "who gets the gradient of equal maxima: first or split",
+    "ceil_mode": "a last window that is cut off counts too",
+    "count_include_pad": "divide by the taps in the padding too",
+    "output_padding": "so many more outputs at the end, below max(stride, dilation)",
+    "p": "of the p-norm, from 1",
+    "units": "number of outputs",
+    "axis": "that of the classes, counted without the batch; negative from the end",
+    "eps": "added to the variance",
+    "reduction": "over the batch: mean or sum",
+    "target": "index (of the class) or distribution",
+    "delta": "where the square ends and the line begins",
+    "negative_slope": "the slope below 0",
+    "alpha": "the limit at minus infinity, with its sign turned",
+    "min_val": "the least output",
+    "max_val": "the greatest output",
 }
 """What parameters mean, by name; one that is not here is described by its default alone."""
 
@@ -227,7 +241,9 @@ def _layer_spec(given: argparse.Namespace, layer_name: str) -> Spec:
             settings[name] = ()  # a tensor without axes
         elif text is not None:
             flag = "--" + name.replace("_", "-")
-            settings[name] = text if isinstance(text, bool) else geometry.value(flag, text)
+            signed = parameter.annotation in ("int", "float", int, float)
+            found = text if isinstance(text, bool) else geometry.value(flag, text, signed=signed)
+            settings[name] = found
     return spec(layer_name, settings)
 
 

@@ -32,16 +32,18 @@ _DECIMAL = re.compile(r"-?[0-9]+\.[0-9]*(e-?[0-9]+)?|-?[0-9]+e-?[0-9]+", re.ASCI
 _WORD = re.compile(r"[a-z][a-z_]+", re.ASCII)
 
 
-def value(name: str, text: str) -> Value:
+def value(name: str, text: str, *, signed: bool = False) -> Value:
     """The value that a flag's text means: ``3x32x32`` is ``(3, 32, 32)``, ``2`` is ``2``.
 
-    ``1,2x0,1`` is ``((1, 2), (0, 1))``; words (``same``) and decimals stay what they are.
-    Digits are ASCII digits. Raises UsageError with the flag and its text.
+    ``1,2x0,1`` is ``((1, 2), (0, 1))``; words (``same``) and decimals stay what they are. Where a
+    number and no size is meant it may be ``signed``. Digits are ASCII digits. Raises UsageError with the flag and its text.
     """
     if _WORD.fullmatch(text):
         return text
     if len(text) <= 40 and _DECIMAL.fullmatch(text):
         return float(text)
+    if signed and text[:1] == "-":
+        return -_whole(name, text, text[1:])
     axes = tuple(_axis(name, text, part) for part in text.split("x"))
     return axes[0] if len(axes) == 1 and isinstance(axes[0], int) else axes
 

@@ -22,7 +22,7 @@ def layer_list() -> str:
     lines: list[str] = []
     for name, function in layers().items():
         first = (inspect.getdoc(function) or "").split("\n", 1)[0]
-        lines += [name, f"    {first}"]
+        lines += [name, *(f"    {equation}" for equation in first.rstrip(".").split("; "))]
         lines += [f"    {_shown(p)}" for p in parameters(function).values()]
     return "\n".join(lines)
 

@@ -28,6 +28,12 @@ def test_text_means_what_a_person_means(text: str, value: object) -> None:
     assert geometry.value("--flag", geometry.text(value)) == value
 
 
+def test_a_plain_number_may_be_negative_and_a_size_may_not() -> None:
+    assert geometry.value("--axis", "-1", signed=True) == -1
+    with pytest.raises(UsageError, match="'-1x2'"):
+        geometry.value("--axis", "-1x2", signed=True)
+
+
 @pytest.mark.parametrize(
     "text",
     ["", "x", "3x", "3X3", "-1", "+1", " 3", "1_0", "٦", "３", "3x3x", "1,x2", "0x1f", "3*3"],
