@@ -13,7 +13,8 @@ __all__ = ["batch_norm", "layer_norm"]
 
 def batch_norm(*, input: Sizes, eps: float = 1e-5, channels: int | None = None) -> Spec:
     """m[c] = mean[n,i](x[n,c,i]); v[c] = mean[n,i]((x[n,c,i] - m[c])**2); \
-y[n,c,i] = gamma[c]*(x[n,c,i] - m[c])/sqrt(v[c] + eps) + beta[c], over 0 to 3 axes.
+h[n,c,i] = (x[n,c,i] - m[c])/sqrt(v[c] + eps); \
+y[n,c,i] = gamma[c]*h[n,c,i] + beta[c], over 0 to 3 axes.
 
     Shapes: x (C, H, W) or (C,), gamma (C,), beta (C,), y like x. The mean and the variance (that of
     the batch, divided by N*H*W) are taken over the batch and space. A single number is C; three
@@ -34,12 +35,14 @@ y[n,c,i] = gamma[c]*(x[n,c,i] - m[c])/sqrt(v[c] + eps) + beta[c], over 0 to 3 ax
         name="batch_norm",
         text=f"m{c} = mean[{over}](x[{at}])\n"
         f"v{c} = mean[{over}]((x[{at}] - m{c})**2)\n"
-        f"y[{at}] = gamma{c}*(x[{at}] - m{c})/sqrt(v{c} + {spread}) + beta{c}",
+        f"h[{at}] = (x[{at}] - m{c})/sqrt(v{c} + {spread})\n"
+        f"y[{at}] = gamma{c}*h[{at}] + beta{c}",
         shapes={"x": x, "gamma": x[: len(deep)], "beta": x[: len(deep)]},
         axes={"c": "C"} if deep else {},
         slug=_slug("batch_norm", x, eps),
         title="Batch normalisation, training statistics",
         meanings={"x": "input", "gamma": "scale", "beta": "shift", "m": "mean", "v": "variance"}
+        | {"h": "normalised input"}
         | {"y": "output", "n": "sample"}
         | ({"c": "channel"} if deep else {}),
         settings={
@@ -53,7 +56,7 @@ y[n,c,i] = gamma[c]*(x[n,c,i] - m[c])/sqrt(v[c] + eps) + beta[c], over 0 to 3 ax
 
 def layer_norm(*, input: Sizes, eps: float = 1e-5) -> Spec:
     """m = mean[i](x[i]); v = mean[i]((x[i] - m)**2); \
-y[i] = gamma[i]*(x[i] - m)/sqrt(v + eps) + beta[i].
+h[i] = (x[i] - m)/sqrt(v + eps); y[i] = gamma[i]*h[i] + beta[i].
 
     Shapes: x any, gamma and beta the same, y the same. The mean and the variance are taken over
     all axes of a sample.
@@ -64,11 +67,13 @@ y[i] = gamma[i]*(x[i] - m)/sqrt(v + eps) + beta[i].
         name="layer_norm",
         text=f"m = mean[{at}](x[{at}])\n"
         f"v = mean[{at}]((x[{at}] - m)**2)\n"
-        f"y[{at}] = gamma[{at}]*(x[{at}] - m)/sqrt(v + {_positive(eps)}) + beta[{at}]",
+        f"h[{at}] = (x[{at}] - m)/sqrt(v + {_positive(eps)})\n"
+        f"y[{at}] = gamma[{at}]*h[{at}] + beta[{at}]",
         shapes={"x": x, "gamma": x, "beta": x},
         slug=_slug("layer_norm", x, eps),
         title="Layer normalisation",
         meanings={"x": "input", "gamma": "scale", "beta": "shift", "m": "mean", "v": "variance"}
+        | {"h": "normalised input"}
         | {"y": "output"},
         settings={"input": x, "eps": eps},
         source="Ba, Kiros, Hinton, arXiv 1607.06450, eq. 4",
