@@ -12,7 +12,7 @@ from ..certificates import Claim, Omitted
 from ..derivations import Derivation
 from ..functions import arithmetic
 from .magnitudes import POINT, reach
-from .running import Array, Kernel, batch_shape, compare, drawn, samples
+from .running import Array, Kernel, batch_shape, compare, defined, drawn, samples
 
 HALF = 7
 RELATIVE = 1e-12
@@ -29,13 +29,15 @@ def agreement(derivation: Derivation, kernel: Kernel, other: Kernel) -> Claim | 
     exact = exact and reach(derivation, equation, batch, HALF) < POINT
     generator = np.random.default_rng(0)
 
-    def numbers(shape: tuple[int, ...]) -> Array:
-        whole: Array = generator.integers(-HALF, HALF + 1, shape).astype(np.float64)
-        return whole if exact else whole / 5 + 2
+    def whole(shape: tuple[int, ...]) -> Array:
+        values: Array = generator.integers(-HALF, HALF + 1, shape).astype(np.float64)
+        return values
 
-    arrays = drawn(equation, batch, generator, numbers)
-    dy = numbers(batch_shape(equation, equation.output, batch))
-    first, second = (form.backward(dy, arrays) for form in (kernel, other))
+    point = drawn(equation, batch, generator, whole) if exact else defined(equation, kernel, batch)
+    if point is None:
+        return Omitted("agreement", "undefined")
+    dy = whole(batch_shape(equation, equation.output, batch))
+    first, second = (form.backward(dy, point) for form in (kernel, other))
     count = 0
     for tensor, expected in second.items():
         scale = float(np.abs(expected).max(initial=0)) or 1.0

@@ -29,16 +29,27 @@ class Kernel:
     names: tuple[str, ...]
     gradients: tuple[tuple[str, str], ...]  # (tensor, its field)
     loss: bool = False
+    output: tuple[str, tuple[int, ...]] = ("", ())  # its name and unbatched shape
 
     def forward(self, arrays: Mapping[str, Array]) -> Array:
-        """``y``."""
-        return np.asarray(self.module.forward(*(arrays[n] for n in self.names)))
+        """``y``; ``Disproved`` if it does not end with the shape that it should have."""
+        found = np.asarray(self.module.forward(*(arrays[n] for n in self.names)))
+        name, sizes = self.output
+        if found.shape[found.ndim - len(sizes) :] != sizes:
+            raise Disproved(
+                f"{self.layer}: {name} has shape {found.shape}, which does not end with {sizes}"
+            )
+        return found
 
     def backward(self, dy: Array, arrays: Mapping[str, Array]) -> dict[str, Array]:
         """Tensor → gradient; that of a loss, whose kernel takes no ``dy``, times ``dy``."""
         given = [arrays[n] for n in self.names]
         found = self.module.backward(*given) if self.loss else self.module.backward(dy, *given)
         gradients = {t: np.asarray(getattr(found, field)) for t, field in self.gradients}
+        for tensor, field in self.gradients:
+            shape, wanted = gradients[tensor].shape, np.shape(arrays[tensor])
+            if shape != wanted:
+                raise Disproved(f"{self.layer}: {field} has shape {shape}, not {wanted}")
         return {t: np.asarray(dy * g) for t, g in gradients.items()} if self.loss else gradients
 
 
@@ -58,6 +69,7 @@ def load(source: str, derivation: Derivation) -> Kernel:
         tuple(t.name for t in equation.tensors),
         tuple((g.of, equation.tensor(g.of).gradient) for g in derivation.gradients),
         equation.loss,
+        (equation.output.name, equation.at_sizes().output.sizes()),
     )
 
 
@@ -82,18 +94,30 @@ def sample(
     """
     inside = (e.number or 2 for i, e in equation.extents if i not in equation.output_indices)
     size = max(least, most // max(1, prod(inside)))
-    if found.size <= size or products(equation, 2) <= most:
+    if found.size <= size or products(equation, samples(equation)) <= most:
         return list(np.ndindex(*found.shape))
     flat = np.sort(generator.choice(found.size, size, replace=False))
     return [tuple(int(k) for k in np.unravel_index(f, found.shape)) for f in flat]
 
 
+def mixes(equation: Equation) -> bool:
+    """Whether samples depend on each other: a mean over the batch, say."""
+    bound = {i for s in equation.statements for node in walk(s.rhs) for i in bound_by(node)}
+    return equation.batch in bound
+
+
 SLOW = 200_000_000
 """Scalar products per sample beyond which a single sample is run."""
+
+QUICK = 100_000
+MIXED = 5
+"""Samples of a layer that mixes them: two numbers are ±1 once normalised, whatever they were."""
 
 
 def samples(equation: Equation) -> int:
     """How many samples a check runs: two, so that sums over the batch show, if it is quick."""
+    if mixes(equation) and products(equation, MIXED) <= QUICK:
+        return MIXED
     return 2 if products(equation, 1) <= SLOW else 1
 
 
@@ -118,6 +142,25 @@ def drawn(
         else:
             arrays[tensor.name] = draw(shape)
     return arrays
+
+
+ELSEWHERE = ((0.5, 1.5), (0.05, 0.45), (2.5, 8.0))
+"""Where numbers are drawn for y to be defined: roots and logarithms of sums and differences."""
+
+
+def defined(equation: Equation, kernel: Kernel, batch: int) -> dict[str, Array] | None:
+    """A random point at which the kernel finds y defined, or None."""
+    generator = np.random.default_rng(0)
+    for ends in ELSEWHERE:
+
+        def draw(shape: tuple[int, ...], ends: tuple[float, float] = ends) -> Array:
+            return generator.uniform(*ends, shape)
+
+        point = drawn(equation, batch, generator, draw)
+        with np.errstate(all="ignore"):
+            if np.isfinite(kernel.forward(point)).all():
+                return point
+    return None
 
 
 def compare(

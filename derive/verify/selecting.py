@@ -22,8 +22,8 @@ from ..equations import Equation
 from ..expressions import Number, walk
 from ..functions import arithmetic
 from ..interpret import interpret
-from .running import Array, Kernel, batch_shape, compare
-from .symbolic import MOST_PRODUCTS, exactly, meant, same
+from .running import Array, Kernel, batch_shape, compare, mixes
+from .symbolic import MOST_PRODUCTS, exactly, meant, same, too_large
 
 HALVES = (1, 2, 3, 8)
 """Draws in turn are from minus one of these to it: few numbers tie often, many reach far."""
@@ -109,16 +109,19 @@ def selecting(derivation: Derivation, kernel: Kernel) -> Claim | Omitted | None:
     if "selecting" not in needed or "smooth" in needed:
         return None
     equation = derivation.equation.at_sizes()
-    products = explicit.terms(equation)
-    if products > MOST_PRODUCTS:
+    batch = 2 if mixes(equation) else 1
+    products = batch * explicit.terms(equation)
+    if too_large(equation, products):
         slots = (("products", str(products)), ("limit", str(MOST_PRODUCTS)))
         return Omitted("selecting", "too_large", slots)
     output = equation.output
-    symbols = explicit.symbols(equation)
-    count = 0
-    draws = _draws(symbols)
-    for draw in range(draws):
-        numbers = _numbers(equation, symbols, draw)
+    symbols = explicit.symbols(equation, batch)
+    count = draws = 0
+    for draw in range(_draws(symbols)):
+        numbers, expected = _defined(equation, symbols, draw, batch)
+        if expected is None:
+            continue
+        draws += 1
         arrays = {name: _ranked(symbols[name], numbers[name]) for name in symbols}
         arrays |= {t.name: numbers[t.name] for t in equation.tensors if t.integer}
         at = {t.name: numbers[t.name] for t in equation.tensors}
@@ -129,16 +132,18 @@ def selecting(derivation: Derivation, kernel: Kernel) -> Claim | Omitted | None:
         }
         # at a tie the value is one number but has several expressions: compare the number
         found = _ranks(kernel.forward(arrays))
-        expected = interpret(equation, _batch_of_one(equation, at)).reshape(found.shape)
-        compare(kernel, "selecting", output.name, found, expected, operator.eq)
+        wanted = expected.reshape(found.shape)
+        compare(kernel, "selecting", output.name, found, wanted, operator.eq)
         count += found.size
         gradients = kernel.backward(arrays[output.gradient], arrays)
         for tensor, entries in gradients.items():
-            wanted = explicit.gradient(equation, tensor, at=at)
+            wanted = explicit.gradient(equation, tensor, batch, at)
             name = equation.tensor(tensor).gradient
             compare(kernel, "selecting", name, _plain(entries), wanted, partial(_agree, fixed))
             count += entries.size
-    subject = (output.name, *(equation.tensor(t).gradient for t in gradients))
+    if not draws:
+        return Omitted("selecting", "undefined")
+    subject = (output.name, *(equation.tensor(t).gradient for t, _ in kernel.gradients))
     return Claim("selecting", subject, (("draws", str(draws)), ("entries", str(count))))
 
 
@@ -147,13 +152,29 @@ def _draws(symbols: dict[str, Array]) -> int:
     return max(len(HALVES), min(6 * len(HALVES), DRAWN // size))
 
 
-def _numbers(equation: Equation, symbols: dict[str, Array], draw: int) -> dict[str, Array]:
+def _defined(
+    equation: Equation, symbols: dict[str, Array], draw: int, batch: int
+) -> tuple[dict[str, Array], Array | None]:
+    """Numbers and the oracle's y; numbers without 0 where y divides by one, None if that fails."""
+    for zero in (True, False):
+        numbers = _numbers(equation, symbols, draw, zero)
+        arrays = {t.name: numbers[t.name] for t in equation.tensors}
+        try:
+            return numbers, interpret(equation, _batched(equation, arrays, batch))
+        except ZeroDivisionError:
+            continue
+    return numbers, None
+
+
+def _numbers(
+    equation: Equation, symbols: dict[str, Array], draw: int, zero: bool
+) -> dict[str, Array]:
     """Small whole numbers, so that ties and zeros occur, and what lies around any kink."""
     generator = np.random.default_rng(draw)
     half = HALVES[draw % len(HALVES)]
     constants = [n.value for s in equation.statements for n in walk(s.rhs) if isinstance(n, Number)]
     around = (sign * (c + step) for c in constants for sign in (1, -1) for step in (-1, 0, 1))
-    pool = sorted({*map(Fraction, range(-half, half + 1)), *around})
+    pool = sorted({n for n in (*map(Fraction, range(-half, half + 1)), *around) if n or zero})
     labels = {t.name: classes(equation, t) for t in equation.tensors if t.integer}
     result = {}
     for name in sorted(symbols):
@@ -181,8 +202,8 @@ def _ranked(symbols: Array, numbers: Array) -> Array:
     return made.reshape(symbols.shape)
 
 
-def _batch_of_one(equation: Equation, at: dict[str, Array]) -> dict[str, Array]:
-    return {n: a.reshape(batch_shape(equation, equation.tensor(n), 1)) for n, a in at.items()}
+def _batched(equation: Equation, at: dict[str, Array], batch: int) -> dict[str, Array]:
+    return {n: a.reshape(batch_shape(equation, equation.tensor(n), batch)) for n, a in at.items()}
 
 
 def _ranks(entries: Array) -> Array:

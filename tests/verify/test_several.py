@@ -17,9 +17,9 @@ from derive.verify.agreement import agreement
 from derive.verify.integer import integer
 from derive.verify.magnitudes import order, reach
 from derive.verify.numeric import numeric
-from derive.verify.running import batch_shape, products, sample
+from derive.verify.running import batch_shape, mixes, products, sample
 from derive.verify.selecting import selecting
-from derive.verify.symbolic import exactly, meant, same
+from derive.verify.symbolic import exactly, meant, same, symbolic
 
 NAMES = sorted(SEVERAL)
 STABILISER = "m"
@@ -280,3 +280,47 @@ def test_a_number_beside_a_quotient_stays_beside_it():
     beside = float(np.nextafter(1 / 3, 1))
     assert meant(beside) != meant(1 / 3)
     assert not same(beside, sympy.Rational(1, 3))
+
+
+# -- the batch ----------------------------------------------------------------------------
+
+
+def test_statistics_over_the_batch_are_checked_on_several_samples():
+    text = "m[i] = mean[n](x[n,i])\ny[n,i] = x[n,i] - m[i]"
+    made, ready = kernel(text, {"x": 2})
+    assert mixes(made.equation)
+    # 2 samples of 2 entries in each of y and dx; one sample would be its own mean, y = 0
+    assert dict(symbolic(made, ready).checked)["entries"] == "8"
+    source = pipeline.kernel(made)
+    for mutant in ("m = x[0]", "m = x.sum(axis=0)"):
+        wrong = source.replace(_line(source, "m = "), mutant, 1)
+        assert wrong != source
+        with pytest.raises(Disproved):
+            symbolic(made, load(wrong, made))
+
+
+def _line(source, start):
+    (*_, found) = (line.strip() for line in source.splitlines() if line.strip().startswith(start))
+    return found
+
+
+def test_batch_norm_of_single_numbers_is_certified_though_two_would_cancel():
+    text = (
+        "m[i] = mean[n](x[n,i])\nv[i] = mean[n]((x[n,i] - m[i])**2)\n"
+        "y[n,i] = (x[n,i] - m[i])/sqrt(v[i] + 1/100000)"
+    )
+    made = derivation(text, {"x": 3})
+    forms = tuple(pipeline.kernel(made, form) for form in ("scatter", "gather"))
+    kinds = {claim.kind for claim in verify(made, pipeline.kernel(made), forms).claims}
+    assert kinds == {"numeric", "agreement"}
+
+
+# -- divisions ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "text", ["y[i] = relu(x[i])/w[i]", "y[i] = max[j](x[i,j])/sum[j](abs(x[i,j]))"]
+)
+def test_numbers_without_0_are_drawn_where_y_divides(text):
+    made, ready = kernel(text, {"x": (2, 3)} if "j" in text else {"x": 4})
+    assert selecting(made, ready).subject[:2] == ("y", "dx")
