@@ -200,3 +200,14 @@ def test_the_first_line_of_its_words_is_an_equation_of_the_language(name: str) -
 @LAYERS
 def test_the_public_function_has_the_layers_signature(name: str) -> None:
     assert inspect.signature(api.layer_function(name)).parameters == parameters(layers()[name])
+
+
+@LAYERS
+@settings(DRAWN, max_examples=3)
+@given(data=st.data())
+def test_its_kernel_is_proved(name: str, data: st.DataObject) -> None:
+    layer = pipeline.layer(spec(name, data.draw(geometries(name))))
+    assume(terms(layer.equation) <= 300)
+    made = pipeline.make(pipeline.derive(layer))
+    kinds = {claim.kind for claim in made.certificate.claims}
+    assert kinds & {"symbolic", "selecting", "integer", "numeric"}
