@@ -94,7 +94,7 @@ def gradient(equation: Equation, tensor: str, batch: int = 1, at: Values | None 
     result = np.empty(known[tensor].shape, dtype=object)
     for place, entry in np.ndenumerate(known[tensor]):
         result[place] = sympy.Add(
-            *(upstream[k] * sympy.diff(outputs[k], entry) for k in reached.get(entry, ()))
+            *(upstream[k] * sympy.diff(part, entry) for k, part in reached.get(entry, {}).items())
         )
     return result
 
@@ -223,10 +223,14 @@ def _outputs(sized: Equation, batch: int, at: Values | None, *, must_choose: boo
     return expansion.entries[sized.output.name].reshape(_shape(sized, sized.output, batch))
 
 
-def _reached(outputs: list[Scalar]) -> dict[Scalar, list[int]]:
-    """For every entry, the outputs that hold it, in order."""
-    reached: dict[Scalar, list[int]] = {}
+def _reached(outputs: list[Scalar]) -> dict[Scalar, dict[int, Scalar]]:
+    """For every entry, the outputs that hold it, in order, without the terms that do not."""
+    terms: dict[Scalar, dict[int, list[Scalar]]] = {}
     for k, output in enumerate(outputs):
-        for symbol in output.free_symbols:
-            reached.setdefault(symbol, []).append(k)
-    return reached
+        for term in sympy.Add.make_args(output):
+            for symbol in term.free_symbols:
+                terms.setdefault(symbol, {}).setdefault(k, []).append(term)
+    return {
+        symbol: {k: sympy.Add(*parts) for k, parts in found.items()}
+        for symbol, found in terms.items()
+    }

@@ -50,7 +50,7 @@ def symbolic(derivation: Derivation, kernel: Kernel) -> Claim | Omitted | None:
     return Claim("symbolic", subject, (("entries", str(count)), ("products", str(products))))
 
 
-MOST_DERIVATIVES = 10_000
+MOST_DERIVATIVES = 20_000
 
 
 def too_large(equation: Equation, products: int) -> bool:
