@@ -177,7 +177,8 @@ def _formula(row: Row, read: str, values: dict[str, float] | None = None) -> str
         if character.isalnum() or character == "_":
             word += character
         else:
-            pieces += [given.get(word, word), character]
+            found = given.get(word, word)
+            pieces += [] if (found, character) == ("1", "*") else [found, character]
             word = ""
     return "".join(pieces).rstrip()
 

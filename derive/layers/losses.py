@@ -57,7 +57,9 @@ y = mean[n,i](where(abs(z[n,i]) <= a, z[n,i]**2/2, a*(abs(z[n,i]) - a/2))).
     if real("delta", delta) <= 0:
         raise UsageError(f"delta (={delta}) must be above 0")
     a = number(delta)
-    body = f"where(abs({{z}}) <= {a}, {{z}}**2/2, {a}*(abs({{z}}) - {a}/2))"
+    line = f"abs({{z}}) - {a}/2"
+    line = line if a == "1" else f"{a}*({line})"
+    body = f"where(abs({{z}}) <= {a}, {{z}}**2/2, {line})"
     return _entrywise(
         "huber", "{z} = {x} - {t}\n", body, input, reduction, "Huber loss", "", {"delta": delta}
     )
