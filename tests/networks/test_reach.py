@@ -1,0 +1,44 @@
+"""Receptive fields and counts, against numbers that are published or counted by hand."""
+
+from __future__ import annotations
+
+import derive
+from derive.render.counts import connected, multiply_adds, trained
+from derive.render.reach import fields
+
+
+def seen(text: str, shape: tuple[int, ...]) -> dict[str, list[tuple[int, int]]]:
+    found = fields(derive.network(text, input=shape))
+    return {name: [(f.size, f.jump) for f in axes] for name, axes in found.items()}
+
+
+def test_lenet_sees_what_the_literature_says() -> None:
+    """LeNet-5's layers C1, S2, C3, S4 see 5, 6, 14 and 16 pixels (Araujo et al., Distill 2019)."""
+    text = "conv 5x5 filters=6 > subsample 2x2 > conv 5x5 filters=16 > subsample 2x2"
+    sizes = [axes[0] for axes in seen(text, (1, 32, 32)).values()]
+    assert sizes == [(5, 1), (6, 2), (14, 2), (16, 4)]
+
+
+def test_dilation_widens_and_stride_multiplies_the_jump() -> None:
+    text = "conv 3x3 stride=2 > conv 3x3 dilation=2 > max_pool 2x2"
+    assert [axes[0] for axes in seen(text, (33, 33)).values()] == [(3, 2), (11, 2), (13, 4)]
+
+
+def test_a_dense_layer_sees_everything() -> None:
+    found = seen("conv 2x2 > relu > flatten > tanh > dense 1", (3, 5))
+    assert found["tanh1"] == [(2, 1), (2, 1)]
+    assert found["dense1"] == [(3, 0), (5, 0)]
+
+
+def test_where_branches_meet_the_wider_field_counts() -> None:
+    found = seen("conv 3x3 padding=1 as a > conv 3x3 padding=1 > add a", (9, 9))
+    assert found["add1"] == [(5, 1), (5, 1)]
+
+
+def test_four_shared_weights_stand_for_thirty_six() -> None:
+    """3×3 input, 2×2 kernel: the count of the founding articles."""
+    network = derive.network("conv 2x2 > flatten > dense 1", input=(3, 3))
+    conv, dense = network.node("conv1"), network.node("dense1")
+    assert (trained(conv), connected(conv, network), multiply_adds(conv)) == (4, 36, 16)
+    assert (trained(dense), connected(dense, network), multiply_adds(dense)) == (5, 4, 4)
+    assert network.size == 9
