@@ -36,7 +36,7 @@ def network(derivation: NetworkDerivation, programs: tuple[Program, ...]) -> str
             for f in _private(*group)
         ],
         "real": any(kernel.real(d) for d in derivation.derivations),
-        "parameters": names_of(name for name, _ in net.parameters) if net.parameters else "()",
+        "parameters": _listed("_PARAMETERS", [name for name, _ in net.parameters]),
         "integer": names_of(_classes(derivation)) if _classes(derivation) else "()",
         "classes": _classes(derivation),
         "shape_of": "{" + ", ".join(f'"{a}": "{b}"' for a, b in upstream) + "}",
@@ -47,6 +47,14 @@ def network(derivation: NetworkDerivation, programs: tuple[Program, ...]) -> str
         ],
     }
     return template("network.py.j2").render(slots)
+
+
+def _listed(name: str, values: list[str]) -> str:
+    """``NAME = ("a", "b")``, one a line if need be."""
+    line = f"{name} = {names_of(values) if values else '()'}"
+    if len(line) <= WIDTH:
+        return line
+    return "\n".join([f"{name} = (", *(f'    "{value}",' for value in values), ")"])
 
 
 def _classes(derivation: NetworkDerivation) -> dict[str, int]:

@@ -87,7 +87,7 @@ def count_rows(derivation: NetworkDerivation) -> list[tuple[str, ...]]:
     """Layer, numbers to train, the same fully connected, multiply-adds, receptive field."""
     network, say = derivation.network, phrases().words
     keys = ("layer", "trained", "full", "multiply_adds", "field", "jump")
-    seen = fields(network)
+    seen = fields(derivation)
     rows = [_counted(node, derivation, seen[node.name]) for node in network.nodes]
     total = (
         say("network.total"),

@@ -10,12 +10,14 @@ layers' equations.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from fractions import Fraction
 
 from ..affine import Affine
-from ..equations import Equation
+from ..derivations import Derivation
 from ..expressions import reads
-from ..graphs import INPUT, TARGET, Network
+from ..graphs import INPUT, TARGET, NetworkDerivation
 
 
 @dataclass(frozen=True)
@@ -26,8 +28,8 @@ class Field:
     """
 
     axis: int
-    size: int
-    jump: int
+    size: Fraction
+    jump: Fraction
     extent: int
 
 
@@ -35,30 +37,43 @@ Axes = tuple[tuple[Field, ...], ...]
 """For each axis of a tensor, the axes of x that it looks along (several if it is composed)."""
 
 
-def fields(network: Network) -> dict[str, tuple[Field, ...]]:
+def fields(derivation: NetworkDerivation) -> dict[str, tuple[Field, ...]]:
     """Node → one field for each axis of x, in order."""
+    network = derivation.network
     shape = network.shape(INPUT)
-    start = tuple((Field(axis, 1, 1, extent),) for axis, extent in enumerate(shape))
+    one = Fraction(1)
+    start = tuple((Field(axis, one, one, extent),) for axis, extent in enumerate(shape))
     axes: dict[str, Axes] = {INPUT: start}
     gone: dict[str, tuple[Field, ...]] = {INPUT: ()}
     seen: dict[str, tuple[Field, ...]] = {}
-    for node in network.nodes:
+    for node, derived in derivation.pairs():
         found: dict[int, Field] = {}
+        merged: Axes = ((),) * len(node.shape)
         for tensor, source in node.reads:
             if source == TARGET:
                 continue
             before = _placed(axes[source], network.shape(source), tensor.sizes())
-            axes[node.name], left = _through(node.equation, tensor.name, before)
-            kept = [part for axis in axes[node.name] for part in axis]
-            for one in (*gone[source], *left, *kept):
-                if one.axis not in found or one.size > found[one.axis].size:
-                    found[one.axis] = one
+            through, left = _through(derived, tensor.name, before)
+            merged = tuple(_wider((*a, *b)) for a, b in zip(merged, through, strict=True))
+            for part in (*gone[source], *left, *(part for axis in through for part in axis)):
+                if part.axis not in found or part.size > found[part.axis].size:
+                    found[part.axis] = part
+        axes[node.name] = merged
         live = {part.axis for axis in axes[node.name] for part in axis}
-        gone[node.name] = tuple(one for one in found.values() if one.axis not in live)
+        gone[node.name] = tuple(part for part in found.values() if part.axis not in live)
         seen[node.name] = tuple(
-            replace(found[k], size=min(found[k].size, shape[k])) for k in sorted(found)
+            replace(found[k], size=min(found[k].size, Fraction(shape[k]))) for k in sorted(found)
         )
     return seen
+
+
+def _wider(parts: tuple[Field, ...]) -> tuple[Field, ...]:
+    """One field an axis of x: the widest of those that meet."""
+    best: dict[int, Field] = {}
+    for part in parts:
+        if part.axis not in best or part.size > best[part.axis].size:
+            best[part.axis] = part
+    return tuple(best.values())
 
 
 def _placed(axes: Axes, before: tuple[int, ...], after: tuple[int, ...]) -> Axes:
@@ -67,39 +82,46 @@ def _placed(axes: Axes, before: tuple[int, ...], after: tuple[int, ...]) -> Axes
     return tuple(long.pop(0) if size > 1 else () for size in after)
 
 
-def _through(equation: Equation, tensor: str, axes: Axes) -> tuple[Axes, tuple[Field, ...]]:
+def _through(derivation: Derivation, tensor: str, axes: Axes) -> tuple[Axes, tuple[Field, ...]]:
     """The fields of the output's axes, and those that no axis of it looks along any more."""
+    equation = derivation.equation.at_sizes()
+    solved = derivation.resolved  # its own deltas solved: a transposed convolution's place
+    last = equation.forward if solved is None else solved.gather
     offset = equation.rank(equation.tensor(tensor)) - len(axes)
-    out = equation.forward.lhs.axes
+    out = last.lhs.axes
+    sizes = {index: extent.number or 1 for index, extent in equation.extents}
     looks: list[list[Field]] = [[] for _ in out]
     left: list[Field] = []
     places = {str(part): k for k, axis in enumerate(out) for part in axis}
-    for read in (r for s in equation.statements for r in reads(s.rhs, tensor)):
+    for read in (r for s in (*equation.given, last) for r in reads(s.rhs, tensor)):
         for subscript, own in zip(read.axes[offset:], axes, strict=True):
             several = len(own) > 1 and len(subscript) == 1  # a flat axis, read as one
             parts = subscript * len(own) if several else subscript
             for part, field in zip(parts, own, strict=len(own) > 0):
                 names = [n for n in part.names if n in places]
-                after = _whole(field, names) if several else _moved(field, part, equation, names)
+                after = _whole(field, names) if several else _moved(field, part, sizes, names)
                 (looks[places[names[0]]] if len(names) == 1 else left).append(after)
     lead = len(out) - len(equation.output.shape)
-    return tuple(tuple(dict.fromkeys(fields)) for fields in looks[lead:]), tuple(left)
+    return tuple(map(_wider, map(tuple, looks[lead:]))), tuple(left)
 
 
 def _whole(field: Field, names: list[str]) -> Field:
     """A part of a flat axis: unchanged entry by entry, all of it where the axis is summed over."""
     if names:
         return field
-    return Field(field.axis, field.size + (field.extent - 1) * field.jump, 0, 1)
+    return Field(field.axis, field.size + (field.extent - 1) * field.jump, Fraction(0), 1)
 
 
-def _moved(field: Field, part: Affine, equation: Equation, names: list[str]) -> Field:
-    """The field of an entry that reads all positions of a subscript."""
-    span = 0
-    for name in part.names:
-        if name not in names[:1] and name != equation.batch:
-            weight = part.coefficient(name).number or 0
-            span += abs(weight) * ((equation.extent(name).number or 1) - 1)
-    step = abs(part.coefficient(names[0]).number or 1) if len(names) == 1 else 0
-    extent = (equation.extent(names[0]).number or 1) if len(names) == 1 else 1
-    return Field(field.axis, field.size + span * field.jump, field.jump * step, extent)
+def _moved(field: Field, part: Affine, sizes: Mapping[str, int], names: list[str]) -> Field:
+    """The field of an entry that reads all positions of a subscript ``(s*i + d*u - p)/t``."""
+    top, below = part.numerator, part.denominator.number or 1
+    reach = sum(
+        abs(top.coefficient(name).number or 0) * (sizes.get(name, 1) - 1)
+        for name in top.names
+        if name not in names[:1]
+    )
+    size = field.size + reach // below * field.jump
+    if len(names) != 1:
+        return Field(field.axis, size, Fraction(0), 1)
+    step = Fraction(abs(top.coefficient(names[0]).number or 1), below)
+    return Field(field.axis, size, field.jump * step, sizes.get(names[0], 1))

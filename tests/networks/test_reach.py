@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import derive
+from derive import assembly
 from derive.render.counts import connected, multiply_adds, trained
 from derive.render.reach import fields
 
 
-def seen(text: str, shape: tuple[int, ...]) -> dict[str, list[tuple[int, int]]]:
-    found = fields(derive.network(text, input=shape))
+def seen(text: str, shape: tuple[int, ...]) -> dict[str, list[tuple[Fraction, Fraction]]]:
+    found = fields(assembly.derive(derive.network(text, input=shape)))
     return {name: [(f.size, f.jump) for f in axes] for name, axes in found.items()}
 
 
@@ -33,6 +36,17 @@ def test_a_dense_layer_sees_everything() -> None:
 def test_where_branches_meet_the_wider_field_counts() -> None:
     found = seen("conv 3x3 padding=1 as a > conv 3x3 padding=1 > add a", (9, 9))
     assert found["add1"] == [(5, 1), (5, 1)]
+
+
+def test_behind_two_branches_the_wider_field_goes_on() -> None:
+    found = seen("conv 3x3 padding=1 as a > conv 3x3 padding=1 > add a > relu", (9, 9))
+    assert found["relu1"] == [(5, 1), (5, 1)]
+
+
+def test_a_transposed_convolution_halves_the_jump() -> None:
+    """Stride 2, kernel 3: an output lies over at most two inputs, half a step apart."""
+    found = seen("conv_transpose 3x3 stride=2", (5, 5))
+    assert found["conv_transpose1"] == [(2, Fraction(1, 2))] * 2
 
 
 def test_four_shared_weights_stand_for_thirty_six() -> None:
