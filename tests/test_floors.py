@@ -21,6 +21,7 @@ NOUNS = {
     *("affine", "expressions", "functions", "equations", "derivations", "programs"),
     *("documents", "certificates", "geometry", "spatial", "classes", "specs", "names", "places"),
     "tensors",
+    "combining",
     "graphs",
 }
 CLAIMS = {"verify"}
