@@ -54,7 +54,7 @@ CONV = [
     ("u and v swapped", "scatter", "forward", "w[:, :, :, u, v]", "w[:, :, :, v, u % 2]", "y"),
     ("bias dropped", "scatter", "forward", "    y += b[:, :, None, None]\n", "", "y"),
     ("bias by column", "scatter", "forward", "b[:, :, None, None]", "b.T[:, :, None, None]", "y"),
-    ("last tap wins", "scatter", "forward", "y += np.matmul", "y = np.matmul", "y"),
+    ("last tap wins", "scatter", "forward", "y += tap", "y = tap", "y"),
     (
         "w turned by 180° in the scatter loop",
         "scatter",

@@ -114,8 +114,16 @@ def _valid(scope: Scope, body: Expr) -> Value | None:
         for axis, part in zip(source.axes, parts(read), strict=True):
             if not axis.plain and isinstance(axis.extent, int):
                 conditions.append(Within(part, Affine.of(axis.extent)))
-    masks = [condition_value(c, scope) for c in dict.fromkeys(conditions)]
+    masks = [_named_mask(scope, condition) for condition in dict.fromkeys(conditions)]
     return product(scope, masks, []) if masks else None
+
+
+def _named_mask(scope: Scope, condition: Condition) -> Value:
+    """Where a condition holds, as a variable: several of them in one line cannot be read."""
+    mask = condition_value(condition, scope)
+    name = scope.name("inside", f"inside_{''.join(mask.labels)}")
+    scope.assign(name, mask.array)
+    return named(name, mask.labels, mask=True)
 
 
 def peak(winner: Winner) -> Reduce:

@@ -75,7 +75,10 @@ def accumulate(scope: Scope, target: Source, sums: list[Sum]) -> None:
         value = _joined(scope, sums)
         labels = tuple(part.bare for part in parts(sums[0].lhs) if part.bare is not None)
         if sorted(value.labels) == sorted(labels) and len(labels) == len(target.axes):
-            scope.assign(target.name, _fresh(transposed(value, labels)))
+            value = transposed(value, labels)
+            if _methods(value.array) > 1:
+                value = _named_product(scope, value, "products")
+            scope.assign(target.name, _fresh(value))
             return
     shape = tuple(Literal(str(axis.length)) for axis in target.axes)
     empty = Invoke("np.zeros", (Tuple(shape), Name("dtype")))
@@ -120,12 +123,17 @@ def _entrywise(lhs: Read) -> bool:
 
 def _fresh(value: Value) -> Array:
     """A bare read must not hand out the caller's own array."""
-    array = value.array
-    if isinstance(array, Name | Item) or (isinstance(array, Method) and not array.call):
-        return Method(array, "copy")
-    if isinstance(array, Method) and array.name in ("transpose", "reshape"):
-        return Method(array, "copy")
-    return array
+    return Method(value.array, "copy") if _view(value.array) else value.array
+
+
+def _view(array: Array) -> bool:
+    """Whether the memory of an expression may belong to a variable."""
+    match array:
+        case Name():
+            return True
+        case Item(base, _) | Method(base, "T" | "transpose" | "reshape"):
+            return _view(base)
+    return False
 
 
 def _add(scope: Scope, target: Source, term: Sum, op: str) -> None:
@@ -140,18 +148,32 @@ def _add(scope: Scope, target: Source, term: Sum, op: str) -> None:
         with scope.looped(inner):
             value = total(scope, term)
             place = target.slice(parts(term.lhs), scope.loops, scope.sizes)
-            if isinstance(place.array, Item):
-                value = _named_product(scope, value)
-            else:  # ``y = ...`` would give y another array
+            value = _named_product(scope, value)
+            if not isinstance(place.array, Item):  # ``y = ...`` would give y another array
                 op = "+="
             scope.emit(Let(place.array, aligned(value, place.labels), op))
 
 
-def _named_product(scope: Scope, value: Value) -> Value:
+def _named_product(scope: Scope, value: Value, name: str = "tap") -> Value:
     """Give a stacked matrix product a line of its own before it is reshaped and added."""
-    match value.array:
-        case Method(Invoke("np.matmul") as stacked, "reshape" | "sum"):
-            name = scope.name("tap")
-            scope.assign(name, stacked)
-            return replace(value, array=replace(value.array, base=Name(name)))
-    return value
+    if not _methods(value.array):
+        return value
+    return replace(value, array=_named_inside(scope, value.array, name))
+
+
+def _methods(array: Array) -> int:
+    """How many methods are called on a stacked matrix product; 0 if it is none."""
+    count = 0
+    while isinstance(array, Method) and array.name in ("reshape", "sum", "transpose"):
+        array, count = array.base, count + 1
+    return count if isinstance(array, Invoke) and array.fn == "np.matmul" else 0
+
+
+def _named_inside(scope: Scope, array: Array, wanted: str) -> Array:
+    if isinstance(array, Method) and _methods(array):
+        return replace(array, base=_named_inside(scope, array.base, wanted))
+    if isinstance(array, Invoke) and array.fn == "np.matmul":
+        name = scope.name(wanted)
+        scope.assign(name, array)
+        return Name(name)
+    return array

@@ -97,11 +97,11 @@ def _paragraph(heading: str, statements: list[Statement]) -> list[str]:
     return out
 
 
-def broken(line: str, indent: int) -> list[str]:
+def broken(line: str, indent: int, width: int = WIDTH - 4) -> list[str]:
     """Lines no wider than a source line, the later ones indented further."""
     return wrap(
         line,
-        WIDTH - 4,
+        width,
         initial_indent=" " * indent,
         subsequent_indent=" " * (indent + 4),
         break_long_words=False,
@@ -132,6 +132,8 @@ def _function(function: Function, derivation: Derivation) -> FunctionText:
     parameters = ", ".join(f"{p}: np.ndarray" for p in function.parameters)
     signature = f"def {function.name}({parameters}) -> {function.returns}:"
     if len(signature) > WIDTH:
+        if len(parameters) + 4 > WIDTH:
+            parameters = parameters.replace(", ", ",\n    ") + ","
         signature = f"def {function.name}(\n    {parameters}\n) -> {function.returns}:"
     given = ", ".join(shape_text(_owner(equation, p), p) for p in function.parameters)
     if function.name == "forward":
@@ -140,8 +142,9 @@ def _function(function: Function, derivation: Derivation) -> FunctionText:
         result = ", ".join(equation.tensor(g.of).gradient for g in derivation.gradients)
         result += ", each shaped like its tensor"
     doc = wrap(f"{given} -> {result}.", WIDTH - 8, break_long_words=False)
+    closing = [""] if len(doc) > 1 else []  # quotes on a line of their own
     body = lines(function.body, comment)
-    return FunctionText(signature, "\n    ".join(doc), tuple(body))
+    return FunctionText(signature, "\n    ".join([*doc, *closing]), tuple(body))
 
 
 def _owner(equation: Equation, name: str) -> Tensor:
@@ -158,7 +161,7 @@ def shape_text(tensor: Tensor, name: str) -> str:
 def comment(line: Comment) -> list[str]:
     """A comment's lines: words, or the statement that the next lines compute."""
     if isinstance(line.text, Statement):
-        return broken(equation_text(line.text), 0)
+        return broken(equation_text(line.text), 0, WIDTH - 6)
     return wrap(line.text, WIDTH - 10)
 
 

@@ -42,6 +42,7 @@ STRENGTH = {
     "**": 9,
 }
 SIGN = 8
+TIGHT = 10
 
 
 def lines(
@@ -79,14 +80,15 @@ def text(array: Array, around: int = 0) -> str:
         case Name(id):
             return id
         case Literal(value):
-            return f"({value})" if " " in value and around else value
+            bare = value.isdigit() and around == TIGHT  # 2.sum would be no number
+            return f"({value})" if (" " in value and around) or bare else value
         case Item(base, entries):
-            return f"{text(base, 10)}[{', '.join(_entry(e) for e in entries)}]"
+            return f"{text(base, TIGHT)}[{', '.join(_entry(e) for e in entries)}]"
         case Invoke(fn, args, named):
             return f"{fn}({_arguments(args, named)})"
         case Method(base, name, args, named, call):
             tail = f"({_arguments(args, named)})" if call else ""
-            return f"{text(base, 10)}.{name}{tail}"
+            return f"{text(base, TIGHT)}.{name}{tail}"
         case Binary(op, left, right):
             own = STRENGTH[op]
             # ** groups to the right and compares are not chained: guard the other side
@@ -98,7 +100,8 @@ def text(array: Array, around: int = 0) -> str:
                 body = body.replace(" ** ", "**")
             return f"({body})" if own < around else body
         case Unary(op, operand):
-            body = f"{op}{text(operand, SIGN)}"
+            power = isinstance(operand, Binary) and operand.op == "**"
+            body = f"{op}{text(operand, TIGHT if power else SIGN)}"
             return f"({body})" if around > SIGN else body
         case Tuple(items):
             inner = ", ".join(text(i) for i in items)
@@ -133,30 +136,157 @@ def _arguments(args: Sequence[Array], named: Sequence[tuple[str, Array]]) -> str
 
 
 def _wrapped(head: str, value: Array, depth: int) -> list[str]:
-    """One line if it fits; else the last call's arguments on lines of their own."""
+    """One line if it fits; else broken in the brackets that are there, else in new ones."""
     line = head + text(value)
     if len(line) <= WIDTH:
         return [line]
+    found = _in_brackets(head, value, depth)
+    if found is not None and all(len(one) <= WIDTH for one in found):
+        return found
+    return [f"{head}(", *_block(value, depth + 1), "    " * depth + ")"]
+
+
+def _in_brackets(head: str, value: Array, depth: int) -> list[str] | None:
+    """Broken in its own brackets: those of a call, or of the last or first of two operands."""
+    if not isinstance(value, Binary):
+        return None if _fluent(value) else _broken(head, value, depth)
+    chain = _chain(value)
+    if len(chain) > 2:
+        return None
+    (_, left, around), (op, right, tight) = chain
+    tail = ""
+    for before, leaf, after in (_last(right, tight), _first(left, around)):
+        if isinstance(leaf, Item):  # a subscript is not split for its operator's sake
+            found = None
+        elif after is None:  # the last leaf: everything else comes before it
+            found = _broken(f"{head}{text(left, around)} {op} {before}", leaf, depth)
+            tail = ""
+        else:
+            found = _broken(head, leaf, depth)
+            tail = f"{after} {op} {text(right, tight)}"
+        if found is not None:
+            found[-1] += tail
+            if all(len(one) <= WIDTH for one in found):
+                return found
+    return None
+
+
+def _last(value: Array, around: int) -> tuple[str, Array, str | None]:
+    """(text before it, the last operand that is no bare operation, None)."""
+    if isinstance(value, Binary) and STRENGTH[value.op] >= around:
+        _, right, tight = _chain(value)[-1]
+        before, leaf, _ = _last(right, tight)
+        whole = text(value, around)
+        return whole[: len(whole) - len(text(right, tight))] + before, leaf, None
+    return "", Tuple((value,)) if isinstance(value, Binary) else value, None
+
+
+def _first(value: Array, around: int) -> tuple[str, Array, str]:
+    """("", the first operand that is no bare operation, text after it)."""
+    if isinstance(value, Binary) and STRENGTH[value.op] >= around:
+        _, left, tight = _chain(value)[0]
+        _, leaf, after = _first(left, tight)
+        return "", leaf, after + text(value, around)[len(text(left, tight)) :]
+    return "", Tuple((value,)) if isinstance(value, Binary) else value, ""
+
+
+def _broken(head: str, value: Array, depth: int) -> list[str] | None:
+    """The last brackets of an operand opened over several lines; None if it has none.
+
+    A Tuple of one stands for an operand in parentheses.
+    """
     pad = "    " * depth
-    if isinstance(value, Invoke) or (isinstance(value, Method) and value.call):
-        opening = value.fn if isinstance(value, Invoke) else f"{text(value.base, 10)}.{value.name}"
-        arguments = _arguments(value.args, value.named)
-        if len(head) + len(opening) < WIDTH:
-            if len(pad) + 4 + len(arguments) <= WIDTH:
-                return [f"{head}{opening}(", f"{pad}    {arguments}", f"{pad})"]
-            each = [text(a) for a in value.args] + [f"{k}={text(v)}" for k, v in value.named]
-            return [f"{head}{opening}(", *(f"{pad}    {one}," for one in each), f"{pad})"]
-    body = [text(value)]
-    if len(pad) + 4 + len(body[0]) > WIDTH:
-        body = _operands(value)
-    return [f"{head}(", *(f"{pad}    {line}" for line in body), f"{pad})"]
+    match value:
+        case Tuple((inner,)):
+            return [f"{head}(", *_block(inner, depth + 1), f"{pad})"]
+        case Item(base, entries):
+            opening, listed = f"{head}{text(base, TIGHT)}[", ", ".join(_entry(e) for e in entries)
+            if len(opening) <= WIDTH:
+                return [opening, f"{pad}    {listed}", f"{pad}]"]
+            return _with_tail(_broken(head, base, depth), f"[{listed}]")
+        case Unary(op, operand) if not isinstance(operand, Binary):
+            return _broken(head + op, operand, depth)
+        case Invoke(fn, args, named):
+            return _opened(f"{head}{fn}(", args, named, depth) if args or named else None
+        case Method(base, name, args, named, True):
+            opening = f"{head}{text(base, TIGHT)}.{name}("
+            if (args or named) and len(opening) <= WIDTH:
+                return _opened(opening, args, named, depth)
+            inner = Tuple((base,)) if isinstance(base, Binary) else base
+            return _with_tail(_broken(head, inner, depth), f".{name}({_arguments(args, named)})")
+    return None
 
 
-def _operands(value: Array) -> list[str]:
-    """The operands of a chain such as ``a * b * c``, one a line, each after its operator."""
-    if not isinstance(value, Binary) or STRENGTH[value.op] < STRENGTH["+"] or value.op == "**":
-        return [text(value)]
+def _with_tail(lines: list[str] | None, tail: str) -> list[str] | None:
+    return None if lines is None else [*lines[:-1], lines[-1] + tail]
+
+
+def _opened(
+    opening: str, args: Sequence[Array], named: Sequence[tuple[str, Array]], depth: int
+) -> list[str]:
+    """The arguments of a call on one line of their own, else one a line."""
+    pad, together = "    " * depth, _arguments(args, named)
+    if len(pad) + 4 + len(together) <= WIDTH:
+        return [opening, f"{pad}    {together}", f"{pad})"]
+    out = [opening]
+    for key, arg in (*(("", a) for a in args), *((f"{k}=", v) for k, v in named)):
+        block = _operand(f"{pad}    {key}", arg, 0, depth + 1, room=1)
+        out += [*block[:-1], block[-1] + ","]
+    return [*out, f"{pad})"]
+
+
+def _block(value: Array, depth: int) -> list[str]:
+    """An expression inside brackets: one line, else an operand a line after its operator."""
+    pad = "    " * depth
+    if len(pad + text(value)) <= WIDTH:
+        return [pad + text(value)]
+    if not isinstance(value, Binary):
+        return _operand(pad, value, 0, depth)
+    out: list[str] = []
+    for op, operand, around in _chain(value):
+        out += _operand(f"{pad}{op} " if op else pad, operand, around, depth)
+    return out
+
+
+def _operand(head: str, value: Array, around: int, depth: int, room: int = 0) -> list[str]:
+    """One operand after its operator (or one argument), broken if it is too long."""
+    line = head + text(value, around)
+    if len(line) + room <= WIDTH:
+        return [line]
+    if isinstance(value, Binary):
+        if STRENGTH[value.op] < around:
+            return [f"{head}(", *_block(value, depth + 1), "    " * depth + ")"]
+        chain = _chain(value)
+        out = _operand(head, chain[0][1], chain[0][2], depth)
+        for op, operand, tight in chain[1:]:
+            out += _operand("    " * depth + f"{op} ", operand, tight, depth)
+        return out
+    if methods := _fluent(value):
+        first = methods[0].base
+        base = Tuple((first,)) if isinstance(first, Binary) else first
+        whole = head + text(first, TIGHT)
+        out = [whole] if len(whole) <= WIDTH else _broken(head, base, depth) or [whole]
+        calls = (f".{m.name}({_arguments(m.args, m.named)})" for m in methods)
+        return [*out, *("    " * depth + call for call in calls)]
+    return _broken(head, value, depth) or [line]
+
+
+def _fluent(value: Array) -> list[Method]:
+    """Two or more methods called on what ends with a bracket: each gets a line of its own."""
+    methods: list[Method] = []
+    while isinstance(value, Method) and value.call:
+        methods.insert(0, value)
+        value = value.base
+    if isinstance(value, Name) or (isinstance(value, Method) and isinstance(value.base, Name)):
+        methods = methods[1:]  # the first bracket is that of its first method
+    return methods if len(methods) > 1 else []
+
+
+def _chain(value: Binary) -> list[tuple[str, Array, int]]:
+    """The operands of ``a * b * c``, each with the operator before it and what binds it."""
     own, left = STRENGTH[value.op], value.left
+    if own == STRENGTH["=="] or value.op == "**":
+        return [("", left, own + 1), (value.op, value.right, own + (value.op != "**"))]
     chained = isinstance(left, Binary) and STRENGTH[left.op] == own
-    before = _operands(left) if chained else [text(left, own)]
-    return [*before, f"{value.op} {text(value.right, own + 1)}"]
+    before = _chain(left) if chained and isinstance(left, Binary) else [("", left, own)]
+    return [*before, (value.op, value.right, own + 1)]
