@@ -49,7 +49,7 @@ def extremum(scope: Scope, name: str, labels: tuple[str, ...], expr: Reduce) -> 
     expr = _without_single_taps(scope, expr)
     term = Sum(Read("", ()), expr.over, expr.where, Product((expr.body,)))
     loops = loops_of(scope, term)
-    outside, scope.reducer = scope.reducer, expr.op
+    outside, scope.reducer = scope.reducer, padded_for(expr)
     hoist(scope, term, loops)
     rest = [i for i in expr.over if i not in loops]
     if not loops:
@@ -59,6 +59,11 @@ def extremum(scope: Scope, name: str, labels: tuple[str, ...], expr: Reduce) -> 
     else:
         _compete(scope, name, labels, expr, loops)
     scope.reducer = outside
+
+
+def padded_for(expr: Reduce | Winner) -> str:
+    """The extremum whose loser a padding holds: that of a bare read; others are masked."""
+    return expr.op if isinstance(expr.body, Read) else ""
 
 
 def _without_single_taps(scope: Scope, expr: Reduce) -> Reduce:
@@ -110,6 +115,8 @@ def _valid(scope: Scope, body: Expr) -> Value | None:
     """Where all reads of a body are inside their tensors; None if they always are."""
     conditions: list[Condition] = []
     for read in direct_reads(body):
+        if not scope.skips(read.tensor):
+            continue  # what lies outside competes too
         source = scope.source(read)
         for axis, part in zip(source.axes, parts(read), strict=True):
             if not axis.plain and isinstance(axis.extent, int):
@@ -133,7 +140,7 @@ def peak(winner: Winner) -> Reduce:
 
 def _equals_peak(scope: Scope, winner: Winner) -> Value:
     """Where the tap attains the extremum."""
-    outside, scope.reducer = scope.reducer, winner.op
+    outside, scope.reducer = scope.reducer, padded_for(winner)
     best = evaluated(scope, peak(winner))
     body = at_tap(winner)
     found = elementwise("==", evaluated(scope, body), best, scope.order)

@@ -119,7 +119,11 @@ class Scope:
         """What padding holds: nothing counts under an extremum that skips, else zero."""
         if not reducer or tensor not in {t.name for t in self._tensors()}:
             return ""
-        return reducer if self.equation.tensor(tensor).outside == SKIP_OUTSIDE else ""
+        return reducer if self.skips(tensor) else ""
+
+    def skips(self, tensor: str) -> bool:
+        """Whether a read outside of the tensor does not count."""
+        return self.equation.tensor(tensor).outside == SKIP_OUTSIDE
 
     def _prepared(self, key: Key, axes: tuple[Axis, ...]) -> Source:
         tensor, fill, spreads = key

@@ -62,7 +62,9 @@ def _reads(exprs: Iterator[Expr], reducer: str = "") -> Iterator[tuple[Read, str
     for expr in exprs:
         if isinstance(expr, Read):
             yield expr, reducer
-        inside = expr.op if isinstance(expr, Reduce | Winner) and expr.op in LOSER else reducer
+        inside = reducer
+        if isinstance(expr, Reduce | Winner) and expr.op in LOSER:
+            inside = extrema.padded_for(expr)
         yield from _reads(iter(children(expr)), inside)
 
 
