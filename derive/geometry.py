@@ -36,7 +36,8 @@ def value(name: str, text: str, *, signed: bool = False) -> Value:
     """The value that a flag's text means: ``3x32x32`` is ``(3, 32, 32)``, ``2`` is ``2``.
 
     ``1,2x0,1`` is ``((1, 2), (0, 1))``; words (``same``) and decimals stay what they are. Where a
-    number and no size is meant it may be ``signed``. Digits are ASCII digits. Raises UsageError with the flag and its text.
+    number and no size is meant it may be ``signed``. Digits are ASCII digits. Raises UsageError
+    with the flag and its text.
     """
     if _WORD.fullmatch(text):
         return text

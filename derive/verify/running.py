@@ -33,7 +33,7 @@ class Kernel:
 
     def forward(self, arrays: Mapping[str, Array]) -> Array:
         """``y``; ``Disproved`` if it does not end with the shape that it should have."""
-        found = np.asarray(self.module.forward(*(arrays[n] for n in self.names)))
+        found = np.asarray(self._run("forward", [arrays[n] for n in self.names]))
         name, sizes = self.output
         if found.shape[found.ndim - len(sizes) :] != sizes:
             raise Disproved(
@@ -41,10 +41,19 @@ class Kernel:
             )
         return found
 
+    def _run(self, function: str, given: list[Array]) -> Any:
+        """A kernel that stops with an exception of its own is disproved as well."""
+        try:
+            return getattr(self.module, function)(*given)
+        except Exception as error:
+            raise Disproved(
+                f"{self.layer}: {function} stops with {type(error).__name__}: {error}"
+            ) from error
+
     def backward(self, dy: Array, arrays: Mapping[str, Array]) -> dict[str, Array]:
         """Tensor → gradient; that of a loss, whose kernel takes no ``dy``, times ``dy``."""
         given = [arrays[n] for n in self.names]
-        found = self.module.backward(*given) if self.loss else self.module.backward(dy, *given)
+        found = self._run("backward", given if self.loss else [dy, *given])
         gradients = {t: np.asarray(getattr(found, field)) for t, field in self.gradients}
         for tensor, field in self.gradients:
             shape, wanted = gradients[tensor].shape, np.shape(arrays[tensor])

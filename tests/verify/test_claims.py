@@ -149,3 +149,14 @@ def test_the_selecting_claim_meets_ties():
     derivation = derivation_of(layer)
     with pytest.raises(Disproved, match=r"the selecting claim fails at dx\["):
         selecting(derivation, load(no_order, derivation))
+
+
+def test_a_kernel_that_stops_is_disproved_with_what_it_said() -> None:
+    layer = derive.conv(input=(3, 3), kernel=(2, 2))
+    derivation = derive.derive(layer)
+    source = derivation.numpy().replace("def forward(", "def was_forward(")
+    source += "\n\ndef forward(x, w):\n    raise IndexError('too far')\n"
+    with pytest.raises(Disproved) as found:
+        verify(derivation, source)
+    title = layer.title
+    assert str(found.value) == f"{title}: forward stops with IndexError: too far"
