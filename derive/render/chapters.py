@@ -189,12 +189,12 @@ def _counts(derivation: NetworkDerivation, say: Phrases) -> list[Block]:
     out: list[Block] = [Heading(1, say.say("network.counts")), Table(head, tuple(rows))]
     out.append(Paragraph(say.say("network.connected")))
     network = derivation.network
-    most = max(network.nodes, key=lambda node: connected(node, network) if trained(node) else 0)
+    most = max(network.nodes, key=lambda node: connected(node) if trained(node) else 0)
     if trained(most) and multiply_adds(most):
         slots: dict[str, Slot] = {
             "layer": most.name,
             "trained": trained(most),
-            "full": connected(most, network),
+            "full": connected(most),
         }
         out.append(Paragraph(say.say("chain.sharing", slots)))
     return out

@@ -18,6 +18,7 @@ from ..documents import (
     Items,
     Listing,
     Math,
+    Numeral,
     Paragraph,
     Row,
     Symbol,
@@ -25,13 +26,15 @@ from ..documents import (
 from ..equations import Statement
 from ..expressions import ZERO, Reduce, reads, walk
 from . import worked
+from .facts import fact_blocks
 from .forms import form_blocks
 from .formulas import expression
 from .grids import forward_grids, turned
 from .matrix import matrix_blocks
-from .notation import COMMA, Taps, joined
+from .notation import COMMA, EQUALS, Taps, joined
 from .phrases import Slot
 from .proof import omitted, sentences
+from .remarks import sums_to_one
 from .setting import setting
 from .sheet import Sheet
 from .steps import steps
@@ -55,6 +58,7 @@ def notes(
         blocks.append(Listing(derivation.layer.command, "sh"))
     blocks += setting(sheet)
     blocks += forward(sheet)
+    blocks += fact_blocks(sheet)
     blocks += _reverse(sheet)
     for gradient in (*derivation.inner, *derivation.gradients):
         blocks += gradient_blocks(gradient, sheet)
@@ -160,6 +164,7 @@ def gradient_blocks(gradient: Gradient, sheet: Sheet) -> list[Block]:
     shown = here if small and here is not None else gradient
     out += steps(shown, sheet, here=small)
     out += _results(gradient, here, shown, sheet)
+    out += _distribution(gradient, sheet)
     out += _two_ways(gradient, sheet)
     if form := form_blocks(gradient, sheet):
         out += [Heading(2, say("headings.form")), *form]
@@ -186,6 +191,16 @@ def _results(
     row = sheet.row(other.gather, here=not symbolic)
     name = f"gather_{gradient.of}"
     return [Paragraph(sheet.say.say(f"gradient.{key}")), Display((row,), name=name)]
+
+
+def _distribution(gradient: Gradient, sheet: Sheet) -> list[Block]:
+    """The gradient where the entries of a target add up to 1."""
+    found = sums_to_one(gradient, sheet.equation)
+    if found is None:
+        return []
+    total = Row((expression(found[0], sheet.notation), EQUALS, Numeral("1")))
+    row = sheet.row(found[1])
+    return [Paragraph(sheet.say.say("gradient.distribution", total=total)), Display((row,))]
 
 
 def _two_ways(gradient: Gradient, sheet: Sheet) -> list[Block]:

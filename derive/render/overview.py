@@ -103,7 +103,7 @@ def count_rows(derivation: NetworkDerivation) -> list[tuple[str, ...]]:
 def _counted(node: Node, derivation: NetworkDerivation, seen: tuple[Field, ...]) -> tuple[str, ...]:
     size = "x".join(str(field.size) for field in seen)
     jumps = "x".join(str(field.jump) for field in seen if field.jump)
-    full = "" if node.is_loss else str(connected(node, derivation.network))
+    full = "" if node.is_loss else str(connected(node))
     return (node.name, str(trained(node)), full, str(multiply_adds(node)), size, jumps)
 
 

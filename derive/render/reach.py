@@ -13,10 +13,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from math import prod
 
 from ..affine import Affine
 from ..derivations import Derivation
-from ..expressions import reads
+from ..expressions import Subscript, reads
 from ..graphs import INPUT, TARGET, NetworkDerivation
 
 
@@ -67,6 +68,30 @@ def fields(derivation: NetworkDerivation) -> dict[str, tuple[Field, ...]]:
     return seen
 
 
+def windows(derivation: Derivation) -> tuple[Field, ...]:
+    """What an entry of a single layer sees of its first data tensor; empty without windows.
+
+    Layers of several equations are left out: their indices change names on the way.
+    """
+    equation = derivation.equation.at_sizes()
+    if equation.given or not equation.data:
+        return ()
+    one, tensor = Fraction(1), equation.data[0]
+    shape = tensor.sizes()
+    start = tuple((Field(axis, one, one, extent),) for axis, extent in enumerate(shape))
+    through, left = _through(derivation, tensor.name, start)
+    out = equation.forward.lhs.axes[-len(through) :] if through else ()
+    live = [
+        part if len(axis) == 1 else replace(part, jump=Fraction(0))  # composed: no even steps
+        for axis, parts in zip(out, through, strict=True)
+        for part in parts
+    ]
+    if not any(part.jump and (part.size > 1 or part.jump != 1) for part in live):
+        return ()
+    seen = sorted(_wider((*left, *live)), key=lambda part: part.axis)
+    return tuple(replace(f, size=min(f.size, Fraction(shape[f.axis]))) for f in seen)
+
+
 def _wider(parts: tuple[Field, ...]) -> tuple[Field, ...]:
     """One field an axis of x: the widest of those that meet."""
     best: dict[int, Field] = {}
@@ -95,14 +120,23 @@ def _through(derivation: Derivation, tensor: str, axes: Axes) -> tuple[Axes, tup
     places = {str(part): k for k, axis in enumerate(out) for part in axis}
     for read in (r for s in (*equation.given, last) for r in reads(s.rhs, tensor)):
         for subscript, own in zip(read.axes[offset:], axes, strict=True):
-            several = len(own) > 1 and len(subscript) == 1  # a flat axis, read as one
-            parts = subscript * len(own) if several else subscript
-            for part, field in zip(parts, own, strict=len(own) > 0):
+            flat = _flat(subscript, sizes)
+            several = len(own) > 1 and len(subscript) != len(own)  # a flat axis, read as one
+            parts = subscript if len(subscript) == len(own) else (flat,) * len(own)
+            for part, field in zip(parts, own, strict=True):
                 names = [n for n in part.names if n in places]
                 after = _whole(field, names) if several else _moved(field, part, sizes, names)
                 (looks[places[names[0]]] if len(names) == 1 else left).append(after)
     lead = len(out) - len(equation.output.shape)
     return tuple(map(_wider, map(tuple, looks[lead:]))), tuple(left)
+
+
+def _flat(subscript: Subscript, sizes: Mapping[str, int]) -> Affine:
+    """A composed subscript ``(g,c)`` as one index expression, ``C*g + c``."""
+    first, *others = subscript
+    for part in others:
+        first = first * prod(sizes.get(name, 1) for name in part.names) + part
+    return first
 
 
 def _whole(field: Field, names: list[str]) -> Field:

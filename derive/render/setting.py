@@ -149,7 +149,16 @@ def _is_index(monomial: tuple[str, ...], equation: Equation) -> bool:
 
 # -- the size of the output -------------------------------------------------------------------
 def _sizes(sheet: Sheet) -> Iterator[tuple[Inline, ...]]:
-    """For each output index: O = ⌊(H + 2p − d(K − 1) − 1)/s⌋ + 1, with the numbers put in."""
+    """A sentence for every size."""
+    for value, index, left, pieces in output_sizes(sheet):
+        slots = {"index": Symbol(index), "formula": Row((left, *pieces))}
+        slots["tensor"] = Symbol(value.lhs.tensor)
+        key = "size" if value is sheet.equation.forward else "size_inner"
+        yield sheet.say.say(f"setting.{key}", slots)
+
+
+def output_sizes(sheet: Sheet) -> Iterator[tuple[Statement, str, Math, tuple[Math, ...]]]:
+    """For each index of a statement: O = ⌊(H + 2p − d(K − 1) − 1)/s⌋ + 1, with the numbers."""
     here, equation = sheet.here, sheet.equation
     if here is None:
         return
@@ -161,11 +170,9 @@ def _sizes(sheet: Sheet) -> Iterator[tuple[Inline, ...]]:
             size = here.extent(index).number
             if size is None or _predicted(values) != size:
                 continue  # padded by different amounts, or cut by other rules
-            formula = (affine(equation.extent(index)), EQUALS, _count(symbols, symbols), EQUALS)
-            whole = Row((*formula, _count(values, symbols), EQUALS, Numeral(str(size))))
-            slots = {"index": Symbol(index), "formula": whole, "tensor": Symbol(one.lhs.tensor)}
-            key = "size" if one is equation.forward else "size_inner"
-            yield sheet.say.say(f"setting.{key}", slots)
+            parts = (_count(symbols, symbols), _count(values, symbols), Numeral(str(size)))
+            pieces = tuple(Row((EQUALS, part)) for part in parts)
+            yield one, index, affine(equation.extent(index)), pieces
 
 
 Window = tuple[Affine, Affine, Affine, Affine, Affine]

@@ -13,15 +13,17 @@ from dataclasses import replace
 
 from ..certificates import Certificate
 from ..derivations import Derivation, Gradient
-from ..documents import Inline, Math, Row, Symbol
+from ..documents import Inline, Math, Numeral, Row, Symbol
 from ..equations import Statement
 from ..expressions import Reduce, reads
 from . import worked
+from .facts import facts
 from .forms import form_of, form_sentence, reason
-from .formulas import statement
-from .notation import condition
+from .formulas import expression, statement
+from .notation import EQUALS, condition
 from .proof import omitted, sentences
-from .setting import meaning, shape
+from .remarks import sums_to_one
+from .setting import meaning, output_sizes, shape
 from .sheet import Sheet
 from .text import ascii_only, inline, line
 
@@ -45,6 +47,7 @@ def summary(
     page.forward()
     page.gradients()
     page.examples()
+    page.facts()
     page.certificate(certificate)
     page.files(tuple(files))
     text = "\n".join(styled(page.lines) if colour else (text for _, text in page.lines)) + "\n"
@@ -104,6 +107,10 @@ class Page:
         self.formula(gradient.gather)
         for step in gradient.scatter_steps:
             self.formula(step.after, label=f"{_INDENT}{self.say('summary.scatter')}  ")
+        if (found := sums_to_one(gradient, self.sheet.equation)) is not None:
+            total = Row((expression(found[0], self.sheet.fixed), EQUALS, Numeral("1")))
+            self.words(self.sheet.say.say("gradient.distribution", total=total), _INDENT * 2)
+            self.formula(found[1], label=_INDENT)
 
     def needed(self) -> list[Gradient]:
         """The gradients of intermediate values that those of the tensors are made from."""
@@ -144,6 +151,16 @@ class Page:
             self.section("examples")
             for left, pieces in rows:
                 self.pieces(left, pieces)
+
+    def facts(self) -> None:
+        """The sizes of the output, counts, and how the layer connects."""
+        found = list(facts(self.sheet))
+        if found:
+            self.section("facts")
+            for *_, left, pieces in output_sizes(self.sheet):
+                self.pieces(left, pieces)
+            for text in found:
+                self.words(text, _INDENT)
 
     def chosen(self) -> list[Gradient]:
         """The gradients that an entry is shown of: one parameter's and one input's."""

@@ -53,6 +53,17 @@ def test_four_shared_weights_stand_for_thirty_six() -> None:
     """3×3 input, 2×2 kernel: the count of the founding articles."""
     network = derive.network("conv 2x2 > flatten > dense 1", input=(3, 3))
     conv, dense = network.node("conv1"), network.node("dense1")
-    assert (trained(conv), connected(conv, network), multiply_adds(conv)) == (4, 36, 16)
-    assert (trained(dense), connected(dense, network), multiply_adds(dense)) == (5, 4, 4)
+    assert (trained(conv), connected(conv), multiply_adds(conv)) == (4, 36, 16)
+    assert (trained(dense), connected(dense), multiply_adds(dense)) == (5, 4, 4)
     assert network.size == 9
+
+
+def test_a_transposed_convolution_makes_one_product_for_every_input_and_tap() -> None:
+    network = derive.network("conv_transpose 3x3 stride=2", input=(5, 5))
+    assert multiply_adds(network.nodes[0]) == 25 * 9
+
+
+def test_behind_groups_all_channels_are_seen_again() -> None:
+    found = seen("conv 3x3 filters=8 groups=2 > conv 1x1 filters=2", (4, 9, 9))
+    assert [size for size, _ in found["conv1"]] == [2, 3, 3]
+    assert [size for size, _ in found["conv2"]] == [4, 3, 3]

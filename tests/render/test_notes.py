@@ -88,6 +88,7 @@ def test_sections_stand_in_the_order_of_an_article():
     assert found == [
         "The layer",
         "Forward",
+        "Counts and connections",
         "The gradient with respect to x",
         "The gradient with respect to w",
         "The layer as a sparse matrix",
@@ -177,7 +178,8 @@ def test_gradients_of_intermediates_come_first_and_the_last_made_first():
     found = headings(notes(attention()))
     letters = [text[-1] for text in found if text.startswith("The gradient with respect to")]
     assert "".join(letters) == "azems" + "qkv"
-    assert found.index("Backwards through the equations") == found.index("Forward") + 1
+    backwards = found.index("Backwards through the equations")
+    assert found.index("Forward") < backwards < found.index("The gradient with respect to a")
 
 
 def test_every_statement_is_shown_in_order():
@@ -452,6 +454,17 @@ Gradients, with g = ∂L/∂y
 For example
   ∂L/∂w[0,0] = g[0,0]·x[0,0] + g[0,1]·x[0,1] + g[1,0]·x[1,0] + g[1,1]·x[1,1]
   ∂L/∂x[1,1] = g[1,1]·w[0,0] + g[1,0]·w[0,1] + g[0,1]·w[1,0] + g[0,0]·w[1,1]
+
+Counts and connections
+  O_h = H − K_h + 1 = 3 − 2 + 1 = 2
+  O_w = W − K_w + 1 = 3 − 2 + 1 = 2
+  Numbers to train: 4 (weights of a fully connected layer between the same
+  shapes: 36).
+  Multiply-adds for one sample: 16.
+  Receptive field: one entry of y sees 2×2 of x; jump (how far apart
+  neighbouring entries look): 1×1.
+  Connections are local: an entry of y depends on its own window of x only.
+  Weights are shared: the same ones serve every window.
 
 Written
   generated/conv2d_3x3_k2x2/kernel.py
