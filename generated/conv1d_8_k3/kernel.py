@@ -67,7 +67,7 @@ def backward(dy: np.ndarray, x: np.ndarray, w: np.ndarray) -> Gradients:
     dw = np.zeros((3,), dtype)
     for u in range(3):
         window = x[:, u : u + 6]
-        dw[u] = np.tensordot(dy, window, axes=((0, 1), (0, 1)))
+        dw[u] = dy.ravel() @ window.ravel()
     return Gradients(dx.reshape(*batch, 8), dw)
 
 

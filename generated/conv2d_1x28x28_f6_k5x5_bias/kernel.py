@@ -68,7 +68,8 @@ def forward(x: np.ndarray, w: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 def backward(dy: np.ndarray, x: np.ndarray, w: np.ndarray, b: np.ndarray) -> Gradients:
     """dy (..., 6, 24, 24), x (..., 1, 28, 28), w (6, 1, 5, 5), b (6,) -> dx, dw, db, each shaped
-    like its tensor."""
+    like its tensor.
+    """
     dy, x, w, b, batch = _arrays(dy=dy, x=x, w=w, b=b)
     N, dtype = len(x), x.dtype
     # dx[n,c,i+u,j+v] += sum[f](dy[n,f,i,j] * w[f,c,u,v])
@@ -84,7 +85,7 @@ def backward(dy: np.ndarray, x: np.ndarray, w: np.ndarray, b: np.ndarray) -> Gra
             window = x[:, :, u : u + 24, v : v + 24]
             dw[:, :, u, v] = np.tensordot(dy, window, axes=((0, 2, 3), (0, 2, 3)))
     # db[f] = sum[n,i,j](dy[n,f,i,j])
-    db = dy.sum(axis=(0, 2, 3))
+    db = dy.sum(axis=(0, 2, 3), dtype=dtype)
     return Gradients(dx.reshape(*batch, 1, 28, 28), dw, db)
 
 

@@ -64,14 +64,16 @@ def forward(x: np.ndarray, w: np.ndarray, b: np.ndarray) -> np.ndarray:
     for u in range(3):
         for v in range(3):
             window = x_padded[:, :, u : u + 31 : 2, v : v + 31 : 2]
-            y += np.matmul(w[:, :, u, v], window.reshape(N, 3, 256)).reshape(N, 32, 16, 16)
+            tap = np.matmul(w[:, :, u, v], window.reshape(N, 3, 256))
+            y += tap.reshape(N, 32, 16, 16)
     y += b[:, None, None]
     return y.reshape(*batch, 32, 16, 16)
 
 
 def backward(dy: np.ndarray, x: np.ndarray, w: np.ndarray, b: np.ndarray) -> Gradients:
     """dy (..., 32, 16, 16), x (..., 3, 32, 32), w (32, 3, 3, 3), b (32,) -> dx, dw, db, each
-    shaped like its tensor."""
+    shaped like its tensor.
+    """
     dy, x, w, b, batch = _arrays(dy=dy, x=x, w=w, b=b)
     N, dtype = len(x), x.dtype
     x_padded = np.zeros((N, 3, 33, 33), dtype)
@@ -90,7 +92,7 @@ def backward(dy: np.ndarray, x: np.ndarray, w: np.ndarray, b: np.ndarray) -> Gra
             window = x_padded[:, :, u : u + 31 : 2, v : v + 31 : 2]
             dw[:, :, u, v] = np.tensordot(dy, window, axes=((0, 2, 3), (0, 2, 3)))
     # db[f] = sum[n,i,j](dy[n,f,i,j])
-    db = dy.sum(axis=(0, 2, 3))
+    db = dy.sum(axis=(0, 2, 3), dtype=dtype)
     return Gradients(dx.reshape(*batch, 3, 32, 32), dw, db)
 
 

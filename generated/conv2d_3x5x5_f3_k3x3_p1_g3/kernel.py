@@ -73,8 +73,8 @@ def backward(dy: np.ndarray, x: np.ndarray, w: np.ndarray) -> Gradients:
     dy_padded[:, :, :, 1:6, 1:6] = dy
     x_padded = np.zeros((N, 3, 1, 7, 7), dtype)
     x_padded[:, :, :, 1:6, 1:6] = x
-    # dx[n,(g,c),a,b] = sum[f,u,v](dy[n,(g,f),a + 1 - u,b + 1 - v] * w[(g,f),c,u,v])  where 0 <= a + 1
-    #     - u < 5, 0 <= b + 1 - v < 5
+    # dx[n,(g,c),a,b] = sum[f,u,v](dy[n,(g,f),a + 1 - u,b + 1 - v] * w[(g,f),c,u,v])  where 0 <= a +
+    #     1 - u < 5, 0 <= b + 1 - v < 5
     dx = np.zeros((N, 3, 1, 5, 5), dtype)
     for u in range(3):
         for v in range(3):
@@ -92,7 +92,7 @@ def backward(dy: np.ndarray, x: np.ndarray, w: np.ndarray) -> Gradients:
                 window.reshape(N, 3, 1, 25),
                 x_padded_window.transpose(0, 1, 3, 4, 2).reshape(N, 3, 25, 1),
             )
-            dw[:, :, :, u, v] = tap.sum(axis=0)
+            dw[:, :, :, u, v] = tap.sum(axis=0, dtype=dtype)
     return Gradients(dx.reshape(*batch, 3, 5, 5), dw.reshape(3, 1, 3, 3))
 
 

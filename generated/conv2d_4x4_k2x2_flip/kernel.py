@@ -72,7 +72,7 @@ def backward(dy: np.ndarray, x: np.ndarray, w: np.ndarray) -> Gradients:
     for u in range(2):
         for v in range(2):
             window = x[:, 1 - u : 4 - u, 1 - v : 4 - v]
-            dw[u, v] = np.tensordot(dy, window, axes=((0, 1, 2), (0, 1, 2)))
+            dw[u, v] = dy.ravel() @ window.ravel()
     return Gradients(dx.reshape(*batch, 4, 4), dw)
 
 

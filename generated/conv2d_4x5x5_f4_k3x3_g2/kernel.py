@@ -57,7 +57,8 @@ def forward(x: np.ndarray, w: np.ndarray) -> np.ndarray:
     for u in range(3):
         for v in range(3):
             window = x[:, :, :, u : u + 3, v : v + 3]
-            y += np.matmul(w[:, :, :, u, v], window.reshape(N, 2, 2, 9)).reshape(N, 2, 2, 3, 3)
+            tap = np.matmul(w[:, :, :, u, v], window.reshape(N, 2, 2, 9))
+            y += tap.reshape(N, 2, 2, 3, 3)
     return y.reshape(*batch, 4, 3, 3)
 
 
@@ -82,7 +83,7 @@ def backward(dy: np.ndarray, x: np.ndarray, w: np.ndarray) -> Gradients:
             tap = np.matmul(
                 dy.reshape(N, 2, 2, 9), window.transpose(0, 1, 3, 4, 2).reshape(N, 2, 9, 2)
             )
-            dw[:, :, :, u, v] = tap.sum(axis=0)
+            dw[:, :, :, u, v] = tap.sum(axis=0, dtype=dtype)
     return Gradients(dx.reshape(*batch, 4, 5, 5), dw.reshape(4, 2, 3, 3))
 
 

@@ -72,7 +72,7 @@ def backward(dy: np.ndarray, x: np.ndarray, w: np.ndarray) -> Gradients:
     for u in range(3):
         for v in range(3):
             window = x[:, 2 * u : 2 * u + 3, 2 * v : 2 * v + 3]
-            dw[u, v] = np.tensordot(dy, window, axes=((0, 1, 2), (0, 1, 2)))
+            dw[u, v] = dy.ravel() @ window.ravel()
     return Gradients(dx.reshape(*batch, 7, 7), dw)
 
 

@@ -75,7 +75,7 @@ def backward(dy: np.ndarray, x: np.ndarray, w: np.ndarray) -> Gradients:
         for v in range(2):
             for t in range(2):
                 window = x[:, u : u + 3, v : v + 3, t : t + 3]
-                dw[u, v, t] = np.tensordot(dy, window, axes=((0, 1, 2, 3), (0, 1, 2, 3)))
+                dw[u, v, t] = dy.ravel() @ window.ravel()
     return Gradients(dx.reshape(*batch, 4, 4, 4), dw)
 
 

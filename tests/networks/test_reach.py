@@ -50,7 +50,7 @@ def test_a_transposed_convolution_halves_the_jump() -> None:
 
 
 def test_four_shared_weights_stand_for_thirty_six() -> None:
-    """3×3 input, 2×2 kernel: the count of the founding articles."""
+    """3×3 input, 2×2 kernel: 9 inputs and 4 outputs, fully connected, make 36."""
     network = derive.network("conv 2x2 > flatten > dense 1", input=(3, 3))
     conv, dense = network.node("conv1"), network.node("dense1")
     assert (trained(conv), connected(conv), multiply_adds(conv)) == (4, 36, 16)

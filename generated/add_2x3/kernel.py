@@ -1,0 +1,93 @@
+"""Sum of two inputs.
+
+Forward:
+
+    y[n,i,j] = x[n,i,j] + z[n,i,j]
+
+Gradient of x, by the chain rule:
+
+    dx[n,i,j] = dy[n,i,j]
+
+Gradient of z, by the chain rule:
+
+    dz[n,i,j] = dy[n,i,j]
+
+x: input; z: second input; y: output.
+
+Generated and proved by:
+
+    python -m derive --layer add --input 2x3
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+SHAPES: dict[str, tuple[int, ...]] = {
+    "x": (2, 3),
+    "z": (2, 3),
+    "y": (2, 3),
+}
+
+EQUATIONS = """\
+y[n,i,j] = x[n,i,j] + z[n,i,j]
+dx[n,i,j] = dy[n,i,j]
+dz[n,i,j] = dy[n,i,j]
+"""
+
+
+class Gradients(NamedTuple):
+    """∂L/∂(each tensor), shaped like the tensor itself."""
+
+    dx: np.ndarray
+    dz: np.ndarray
+
+
+def forward(x: np.ndarray, z: np.ndarray) -> np.ndarray:
+    """x (..., 2, 3), z (..., 2, 3) -> y (..., 2, 3)."""
+    x, z, batch = _arrays(x=x, z=z)
+    # y[n,i,j] = x[n,i,j] + z[n,i,j]
+    y = x + z
+    return y.reshape(*batch, 2, 3)
+
+
+def backward(dy: np.ndarray, x: np.ndarray, z: np.ndarray) -> Gradients:
+    """dy (..., 2, 3), x (..., 2, 3), z (..., 2, 3) -> dx, dz, each shaped like its tensor."""
+    dy, x, z, batch = _arrays(dy=dy, x=x, z=z)
+    # dx[n,i,j] = dy[n,i,j]
+    dx = dy.copy()
+    # dz[n,i,j] = dy[n,i,j]
+    dz = dy.copy()
+    return Gradients(dx.reshape(*batch, 2, 3), dz.reshape(*batch, 2, 3))
+
+
+def _arrays(**given):
+    """Tensors as arrays of one dtype, data as (N, ...), and the batch axes that data share."""
+    arrays = {name: np.asarray(value) for name, value in given.items()}
+    dtype = np.result_type(*(arrays[name] for name in arrays if name not in _INTEGER))
+    batch = None
+    for name, array in arrays.items():
+        shape = SHAPES[_SHAPE_OF.get(name, name)]
+        lead = array.ndim - len(shape)
+        if array.dtype.kind not in "iufcO":
+            raise TypeError(f"{name} has dtype {array.dtype}; numbers are needed")
+        if lead < 0 or (lead and name not in _BATCHED):
+            raise ValueError(f"{name} has {array.ndim} axes, shape {array.shape}; need {shape}")
+        for axis, (size, wanted) in enumerate(zip(array.shape[lead:], shape)):
+            if size != wanted:
+                raise ValueError(f"{name}: axis {lead + axis} has size {size}, not {wanted}")
+        if name in _BATCHED:
+            if batch is None:
+                first, batch = name, array.shape[:lead]
+            if array.shape[:lead] != batch:
+                raise ValueError(
+                    f"{name} has batch axes {array.shape[:lead]}, but {first} has {batch}"
+                )
+            array = array.reshape(-1, *shape)
+        arrays[name] = array if name in _INTEGER else array.astype(dtype, copy=False)
+    return *arrays.values(), batch
+
+
+_BATCHED = ("dy", "x", "z")
+_INTEGER = ()
+_SHAPE_OF = {"dy": "y"}

@@ -1,0 +1,99 @@
+"""Gaussian error linear unit.
+
+Forward:
+
+    y[n,i] = x[n,i] * (1 + erf(x[n,i] / sqrt(2))) / 2
+
+Gradient of x, by the chain rule:
+
+    dx[n,i] = dy[n,i] * ((1 + erf(x[n,i] / sqrt(2))) / 2 + x[n,i] * exp(-(x[n,i] / sqrt(2))**2)
+        / (sqrt(pi) * sqrt(2)))
+
+x: input; y: output.
+
+Generated and proved by:
+
+    python -m derive --layer gelu --input 4
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+SHAPES: dict[str, tuple[int, ...]] = {
+    "x": (4,),
+    "y": (4,),
+}
+
+EQUATIONS = """\
+y[n,i] = x[n,i] * (1 + erf(x[n,i] / sqrt(2))) / 2
+dx[n,i] = dy[n,i] * ((1 + erf(x[n,i] / sqrt(2))) / 2 + x[n,i] * exp(-(x[n,i] / sqrt(2))**2) / (sqrt(pi) * sqrt(2)))
+"""
+
+
+class Gradients(NamedTuple):
+    """∂L/∂(each tensor), shaped like the tensor itself."""
+
+    dx: np.ndarray
+
+
+def forward(x: np.ndarray) -> np.ndarray:
+    """x (..., 4) -> y (..., 4)."""
+    x, batch = _arrays(x=x)
+    # y[n,i] = x[n,i] * (1 + erf(x[n,i] / sqrt(2))) / 2
+    y = x * (1 + _erf(x / (2)**0.5)) / 2
+    return y.reshape(*batch, 4)
+
+
+def backward(dy: np.ndarray, x: np.ndarray) -> Gradients:
+    """dy (..., 4), x (..., 4) -> dx, each shaped like its tensor."""
+    dy, x, batch = _arrays(dy=dy, x=x)
+    # dx[n,i] = dy[n,i] * ((1 + erf(x[n,i] / sqrt(2))) / 2 + x[n,i] * exp(-(x[n,i] / sqrt(2))**2) /
+    #     (sqrt(pi) * sqrt(2)))
+    dx = dy * (
+        (1 + _erf(x / (2)**0.5)) / 2 + x * np.exp(-((x / (2)**0.5) ** 2)) / np.pi**0.5 / (2)**0.5
+    )
+    return Gradients(dx.reshape(*batch, 4))
+
+
+def _arrays(**given):
+    """Tensors as arrays of one dtype, data as (N, ...), and the batch axes that data share."""
+    arrays = {name: np.asarray(value) for name, value in given.items()}
+    dtype = np.result_type(*(arrays[name] for name in arrays if name not in _INTEGER))
+    if dtype.kind in "iu":  # divisions and functions leave the integers
+        dtype = np.dtype(np.float64)
+    batch = None
+    for name, array in arrays.items():
+        shape = SHAPES[_SHAPE_OF.get(name, name)]
+        lead = array.ndim - len(shape)
+        if array.dtype.kind not in "iufcO":
+            raise TypeError(f"{name} has dtype {array.dtype}; numbers are needed")
+        if lead < 0 or (lead and name not in _BATCHED):
+            raise ValueError(f"{name} has {array.ndim} axes, shape {array.shape}; need {shape}")
+        for axis, (size, wanted) in enumerate(zip(array.shape[lead:], shape)):
+            if size != wanted:
+                raise ValueError(f"{name}: axis {lead + axis} has size {size}, not {wanted}")
+        if name in _BATCHED:
+            if batch is None:
+                first, batch = name, array.shape[:lead]
+            if array.shape[:lead] != batch:
+                raise ValueError(
+                    f"{name} has batch axes {array.shape[:lead]}, but {first} has {batch}"
+                )
+            array = array.reshape(-1, *shape)
+        arrays[name] = array if name in _INTEGER else array.astype(dtype, copy=False)
+    return *arrays.values(), batch
+
+
+_BATCHED = ("dy", "x")
+_INTEGER = ()
+_SHAPE_OF = {"dy": "y"}
+
+
+def _erf(z):
+    """2/sqrt(pi) times the integral of exp(-t*t) from 0 to z, by Gauss-Legendre quadrature."""
+    nodes, weights = np.polynomial.legendre.leggauss(40)
+    end = np.clip(z, -6, 6)[..., None]  # beyond 6 it is 1 to the last digit
+    t = end * (nodes.astype(end.dtype) + 1) / 2
+    inner = np.exp(-t * t) @ weights.astype(end.dtype)
+    return end[..., 0] * inner / np.sqrt(np.pi).astype(end.dtype)
