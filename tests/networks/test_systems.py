@@ -1,4 +1,4 @@
-"""Networks that texts on backpropagation work through: S1 to S3 exactly, in fractions, and S7 at its full size.
+"""Networks that texts on backpropagation work through: S1 to S3 in fractions, S7 at full size.
 
 The reference is forward-mode differentiation of the layers written out by hand.
 """
