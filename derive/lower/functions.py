@@ -34,13 +34,20 @@ def function(
     body = (*scope.actions, Return(result))
     used = {n for action in body for n in _used(action)}
     opening: list[Let] = []
-    taken = Tuple(tuple(Name(p) for p in (*parameters, "batch")))
+    taken = Tuple(tuple(Name(p) for p in (*parameters, "batch" if _has_batch(result) else "_")))
     given = tuple((p, Name(p)) for p in parameters)
     opening.append(Let(taken, Invoke("_arrays", (), given)))
     opening += _facts(_leading(equation, first), used)
     opening += _split(equation, parameters, used)
     returns = "np.ndarray" if name == "forward" else "Gradients"
     return Function(name, parameters, (*opening, *body), returns=returns, given=GIVEN)
+
+
+def _has_batch(result: Array) -> bool:
+    """Whether the batch axes go back onto any part of the result."""
+    named = isinstance(result, Name) and result.id == "batch"
+    spread = isinstance(result, Literal) and result.text == "*batch"
+    return named or spread or any(_has_batch(part) for part in parts(result))
 
 
 def inner_function(

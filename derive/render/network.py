@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import replace
 from textwrap import wrap
@@ -178,7 +179,9 @@ def _gradients(derivation: NetworkDerivation, wiring: Wiring, loss: str) -> Func
     grads.append(f'"{INPUT}": d_{INPUT}{_batched(net.shape(INPUT))},')
     first = (INPUT, TARGET) if loss else ("dy", INPUT)
     last = net.nodes[-1].name
-    body = [*_taken(first, batch=True), *wiring.forward(net.nodes, keep=True)]
+    read = [line for line in wiring.backward() if re.search(rf"\b{last}(_\w+)?\b", line)]
+    nodes = net.nodes if loss or read else net.nodes[:-1]  # dy stands for what it would give
+    body = [*_taken(first, batch=True), *wiring.forward(nodes, keep=True)]
     body += [] if loss else [f"d_{last} = dy"]
     body += wiring.backward()
     opening = f"return np.asarray({last}).item(), {{" if loss else "return {"

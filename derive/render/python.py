@@ -42,7 +42,7 @@ STRENGTH = {
     "**": 9,
 }
 SIGN = 8
-TIGHT = 10
+TIGHT = 11
 
 
 def lines(

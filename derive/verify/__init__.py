@@ -43,7 +43,7 @@ def verify(
     their agreement is a claim too. ``progress`` is told what is being checked. Raises
     ``Disproved``.
     """
-    others = tuple(load(form, derivation) for form in forms if form != source)
+    others = tuple(load(form, derivation) for form in dict.fromkeys(forms) if form != source)
     return claims(derivation, load(source, derivation), others, progress)
 
 

@@ -62,7 +62,7 @@ class Gradients(NamedTuple):
 
 def forward(x: np.ndarray, t: np.ndarray) -> np.ndarray:
     """x (..., 4), t (...,) -> y ()."""
-    x, t, batch = _arrays(x=x, t=t)
+    x, t, _ = _arrays(x=x, t=t)
     N, dtype = len(x), x.dtype
     # m[n] = max[c](x[n,c])
     m = x.max(axis=1)

@@ -41,7 +41,7 @@ def forward(x: np.ndarray) -> np.ndarray:
     """x (..., 4) -> y (..., 4)."""
     x, batch = _arrays(x=x)
     # y[n,i] = x[n,i] * (1 + erf(x[n,i] / sqrt(2))) / 2
-    y = x * (1 + _erf(x / (2)**0.5)) / 2
+    y = x * (1 + _erf(x / 2**0.5)) / 2
     return y.reshape(*batch, 4)
 
 
@@ -50,9 +50,7 @@ def backward(dy: np.ndarray, x: np.ndarray) -> Gradients:
     dy, x, batch = _arrays(dy=dy, x=x)
     # dx[n,i] = dy[n,i] * ((1 + erf(x[n,i] / sqrt(2))) / 2 + x[n,i] * exp(-(x[n,i] / sqrt(2))**2) /
     #     (sqrt(pi) * sqrt(2)))
-    dx = dy * (
-        (1 + _erf(x / (2)**0.5)) / 2 + x * np.exp(-((x / (2)**0.5) ** 2)) / np.pi**0.5 / (2)**0.5
-    )
+    dx = dy * ((1 + _erf(x / 2**0.5)) / 2 + x * np.exp(-((x / 2**0.5) ** 2)) / np.pi**0.5 / 2**0.5)
     return Gradients(dx.reshape(*batch, 4))
 
 

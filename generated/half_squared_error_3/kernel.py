@@ -45,7 +45,7 @@ class Gradients(NamedTuple):
 
 def forward(x: np.ndarray, t: np.ndarray) -> np.ndarray:
     """x (..., 3), t (..., 3) -> y ()."""
-    x, t, batch = _arrays(x=x, t=t)
+    x, t, _ = _arrays(x=x, t=t)
     N, dtype = len(x), x.dtype
     # y = mean[n](sum[i]((x[n,i] - t[n,i])**2) / 2)
     sum_i = ((x - t) ** 2).sum(axis=1, dtype=dtype)

@@ -53,7 +53,7 @@ class Gradients(NamedTuple):
 
 def forward(x: np.ndarray, t: np.ndarray) -> np.ndarray:
     """x (..., 3), t (..., 3) -> y ()."""
-    x, t, batch = _arrays(x=x, t=t)
+    x, t, _ = _arrays(x=x, t=t)
     N, dtype = len(x), x.dtype
     # z[n,i] = x[n,i] - t[n,i]
     z = x - t

@@ -45,7 +45,7 @@ class Gradients(NamedTuple):
 
 def forward(x: np.ndarray, t: np.ndarray) -> np.ndarray:
     """x (..., 3), t (..., 3) -> y ()."""
-    x, t, batch = _arrays(x=x, t=t)
+    x, t, _ = _arrays(x=x, t=t)
     N, dtype = len(x), x.dtype
     # y = mean[n,i](abs(x[n,i] - t[n,i]))
     y = np.abs(x - t).sum(dtype=dtype) / 3 / N

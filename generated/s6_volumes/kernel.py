@@ -54,7 +54,6 @@ def gradients(dy: np.ndarray, x: np.ndarray, params: Params) -> Params:
     arrays, batch = _arrays(params, dy=dy, x=x)
     dy, x = arrays["dy"], arrays["x"]
     conv1 = _conv1_forward(x, arrays["conv1.w"], arrays["conv1.b"])
-    relu1 = _relu1_forward(conv1)
     d_relu1 = dy
     d_conv1 = _relu1_backward(d_relu1, conv1)
     d_x, d_conv1_w, d_conv1_b = _conv1_backward(d_conv1, x, arrays["conv1.w"])
