@@ -89,37 +89,36 @@ def derive(
     return Derivation(**{field.name: getattr(base, field.name) for field in fields(base)})
 
 
-class Derivation(derivations.Derivation):
-    """A derivation with what can be made of it; each part is made once, when asked for."""
+class Results:
+    """What can be made of a derivation; each part is made once, when it is asked for.
+
+    ``arrows`` is the module that makes it: ``pipeline`` for a layer, ``assembly`` for a network.
+    """
+
+    arrows: Any
 
     @functools.cached_property
-    def made(self) -> pipeline.Made:
-        """The kernel's source and its proof."""
-        return pipeline.make(self)
+    def made(self) -> Any:
+        """The kernel's source and its proof (for a network, each layer's proofs too)."""
+        return self.arrows.make(self)
 
     def numpy(self) -> str:
         """The source of the NumPy kernel; empty while sizes are symbolic."""
-        return self.made.source
+        return str(self.made.source)
 
     def kernel(self) -> ModuleType:
-        """The generated module, compiled in memory: ``forward``, ``backward``, ``SHAPES``."""
-        return pipeline.module(self.made)
+        """The generated module, compiled in memory: ``forward``, ``backward`` and ``SHAPES``."""
+        module: ModuleType = self.arrows.module(self.made)
+        return module
 
     def certificate(self) -> Certificate:
         """What was proved about the kernel; raises Disproved instead of returning a false one."""
-        return self.made.certificate
+        certificate: Certificate = self.made.certificate
+        return certificate
 
     def latex(self, *, index_base: int = 0, full: bool = False) -> str:
         """The notes, a whole LaTeX document."""
-        return pipeline.notes(self.made, Options(index_base=index_base, full=full))
-
-    def explicit(self, tensor: str) -> Any:
-        """Every entry of y or of ∂L/∂tensor at the given sizes, by plain ``sympy.diff``.
-
-        A SymPy array of the tensor's unbatched shape, in the symbols ``x_0_1``, ``w_1_0``, …;
-        for small sizes.
-        """
-        return pipeline.explicit(self, tensor)
+        return str(self.arrows.notes(self.made, Options(index_base=index_base, full=full)))
 
     def write(
         self,
@@ -131,10 +130,30 @@ class Derivation(derivations.Derivation):
     ) -> Path:
         """Write the folder that the command line writes; returns its path."""
         options = Options(name=name, formats=tuple(formats))
-        folder = Path(out) / (name or self.layer.slug)
-        files = pipeline.files(self.made, options)
-        writing.write(folder, files, pipeline.facts(self.made), force=force)
+        folder = Path(out) / (name or self._slug())
+        files = self.arrows.files(self.made, options)
+        writing.write(folder, files, self.arrows.facts(self.made), force=force)
         return folder
+
+    def _slug(self) -> str:
+        raise NotImplementedError
+
+
+class Derivation(Results, derivations.Derivation):
+    """The derivation of a layer, with what can be made of it."""
+
+    arrows = pipeline
+
+    def explicit(self, tensor: str) -> Any:
+        """Every entry of y or of ∂L/∂tensor at the given sizes, by plain ``sympy.diff``.
+
+        A SymPy array of the tensor's unbatched shape, in the symbols ``x_0_1``, ``w_1_0``, …;
+        for small sizes.
+        """
+        return pipeline.explicit(self, tensor)
+
+    def _slug(self) -> str:
+        return self.layer.slug
 
     def __str__(self) -> str:
         from .render.summary import summary
@@ -145,44 +164,13 @@ class Derivation(derivations.Derivation):
         return pipeline.formulas(self)
 
 
-class NetworkDerivation(graphs.NetworkDerivation):
-    """A derived network with what can be made of it; each part is made once, when asked for."""
+class NetworkDerivation(Results, graphs.NetworkDerivation):
+    """The derivation of a network, with what can be made of it."""
 
-    @functools.cached_property
-    def made(self) -> assembly.Assembled:
-        """The module's source and its proof."""
-        return assembly.make(self)
+    arrows = assembly
 
-    def numpy(self) -> str:
-        """The source of the NumPy module."""
-        return self.made.source
-
-    def kernel(self) -> ModuleType:
-        """The module, compiled in memory: ``forward``, ``loss``, ``gradients``, ``init``."""
-        return assembly.module(self.made)
-
-    def certificate(self) -> Certificate:
-        """What was proved about the chain; ``made.certificates`` has each layer's."""
-        return self.made.certificate
-
-    def latex(self, *, index_base: int = 0, full: bool = False) -> str:
-        """The notes, a whole LaTeX document."""
-        return assembly.notes(self.made, Options(index_base=index_base, full=full))
-
-    def write(
-        self,
-        out: str | Path = "generated",
-        *,
-        name: str = "",
-        formats: Iterable[str] = Options.formats,
-        force: bool = False,
-    ) -> Path:
-        """Write the folder that the command line writes; returns its path."""
-        options = Options(name=name, formats=tuple(formats))
-        folder = Path(out) / (name or self.network.slug)
-        files = assembly.files(self.made, options)
-        writing.write(folder, files, assembly.facts(self.made), force=force)
-        return folder
+    def _slug(self) -> str:
+        return self.network.slug
 
     def __str__(self) -> str:
         from .render.overview import overview

@@ -220,7 +220,7 @@ class Expansion:
         ranks = self._ranks(args[:deciding], call.fn)
         if ranks is None:
             return OPEN[call.fn](*args)
-        return sympy.sympify(choose(*ranks, *args))
+        return sympy.sympify(choose(*ranks, *args), strict=True)  # numbers and expressions only
 
     def _taps(
         self,
