@@ -144,13 +144,14 @@ class Derivation(Results, derivations.Derivation):
 
     arrows = pipeline
 
-    def explicit(self, tensor: str) -> Any:
+    def explicit(self, tensor: str, at: Mapping[str, Any] | None = None) -> Any:
         """Every entry of y or of ∂L/∂tensor at the given sizes, by plain ``sympy.diff``.
 
         A SymPy array of the tensor's unbatched shape, in the symbols ``x_0_1``, ``w_1_0``, …;
-        for small sizes.
+        for small sizes. Where the layer chooses (a maximum, relu), ``at`` gives the numbers of
+        every tensor at which it does: the chosen branch is then differentiated.
         """
-        return pipeline.explicit(self, tensor)
+        return pipeline.explicit(self, tensor, at)
 
     def _slug(self) -> str:
         return self.layer.slug

@@ -7,7 +7,7 @@ so that a wrong flag costs no import of SymPy.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -18,7 +18,7 @@ from .specs import DEFAULTS, Options, Spec
 if TYPE_CHECKING:  # the nouns cost milliseconds too
     from .certificates import Certificate
     from .derivations import Derivation
-    from .equations import Layer
+    from .equations import Equation, Layer
 
 COMMAND = "python -m derive"
 
@@ -142,8 +142,11 @@ def formulas(derivation: Derivation) -> str:
     return f"$$\\begin{{aligned}}\n{body}\n\\end{{aligned}}$$"
 
 
-def explicit(derivation: Derivation, tensor: str) -> Any:
-    """Every entry of y or of ∂L/∂tensor at the given sizes, as a SymPy array."""
+def explicit(derivation: Derivation, tensor: str, at: Mapping[str, Any] | None = None) -> Any:
+    """Every entry of y or of ∂L/∂tensor at the given sizes, as a SymPy array.
+
+    ``at`` has the numbers at which maxima and their like choose.
+    """
     from sympy import ImmutableDenseNDimArray
 
     from .explicit import forward, gradient, terms
@@ -155,8 +158,20 @@ def explicit(derivation: Derivation, tensor: str) -> Any:
     if (products := terms(equation)) > EXPLICIT:
         raise UsageError(f"{products} products are too many to write out: at most {EXPLICIT}")
     output = tensor == equation.output.name
-    entries = forward(equation) if output else gradient(equation, tensor)
+    numbers = None if at is None else {name: _numbers(name, at, equation) for name in known[:-1]}
+    entries = forward(equation, at=numbers) if output else gradient(equation, tensor, at=numbers)
     return ImmutableDenseNDimArray(list(entries.flat), entries.shape)
+
+
+def _numbers(name: str, at: Mapping[str, Any], equation: Equation) -> Any:
+    """The numbers of one tensor; UsageError if they are missing or of another shape."""
+    import numpy as np
+
+    wanted = equation.at_sizes().tensor(name).sizes()
+    if name not in at or np.shape(at[name]) != wanted:
+        given = f"has shape {np.shape(at[name])}" if name in at else "is missing"
+        raise UsageError(f"at: {name} {given}; numbers of shape {wanted} are needed")
+    return np.asarray(at[name])
 
 
 EXPLICIT = 20_000

@@ -100,3 +100,17 @@ def test_functions_are_not_shadowed_by_modules() -> None:
     assert callable(derive.derive)
     assert callable(derive.equation)
     assert "conv" in dir(derive)
+
+
+def test_explicit_fixes_the_winners_at_the_numbers_given() -> None:
+    d = derive.derive(derive.max_pool(input=(2, 3), kernel=(2, 2), stride=1))
+    entries = d.explicit("x", at={"x": [[1, 5, 2], [3, 4, 0]]})
+    g = sympy.symbols("g_0_0 g_0_1", real=True)
+    assert entries.tolist() == [[0, g[0] + g[1], 0], [0, 0, 0]]
+
+
+def test_explicit_says_which_numbers_are_missing() -> None:
+    d = derive.derive(derive.max_pool(input=(2, 3), kernel=(2, 2), stride=1))
+    with pytest.raises(UsageError) as found:
+        d.explicit("x", at={"x": [1, 2]})
+    assert str(found.value) == "at: x has shape (2,); numbers of shape (2, 3) are needed"
