@@ -5,6 +5,7 @@ from __future__ import annotations
 from ..derivations import Gradient
 from ..equations import Equation, Statement
 from ..expressions import Reduce, Winner, bound_by, walk
+from ..functions import kinds
 
 
 def chosen(
@@ -22,7 +23,9 @@ def chosen(
         return "scatter", gradient.scatters
     if form == "fastest":
         fewer = work(gradient.scatters, equation) < work(gather, equation)
-        form = "scatter" if fewer else "gather"
+        # gathering reads zeros around dy, and 0/k of whole numbers would be a float
+        divides = "rational" in kinds(gradient.gather.rhs)
+        form = "scatter" if fewer or divides else "gather"
     return form, gradient.scatters if form == "scatter" else gather
 
 

@@ -176,17 +176,28 @@ class Scope:
         return low, high
 
     def source(self, read: Read) -> Source:
-        """The variable that holds the tensor wide enough for this read."""
-        key = self._key(read, self.reducer)
-        if key in self._sources:
-            return self._sources[key]
-        # with a single value put in, (a - u)/s may have become a whole number
-        return next(
-            source
-            for (tensor, fill, spreads), source in self._sources.items()
-            if (tensor, fill) == key[:2]
-            and all(wide % own == 0 for wide, own in zip(spreads, key[2], strict=True))
-        )
+        """The variable that holds the tensor wide enough for this read.
+
+        With a single value put in, (a - u)/s may have become a whole number: then the tensor
+        with zeros between its entries serves, not the one that other reads have in common.
+        """
+        tensor, fill, spreads = self._key(read, self.reducer)
+        for (name, around, wide), source in self._sources.items():
+            if (name, around) != (tensor, fill):
+                continue
+            apart = all(own % one == 0 for own, one in zip(wide, spreads, strict=True))
+            if apart and self._holds(source, read):
+                return source
+        raise KeyError(f"no source was prepared for {read}")
+
+    def _holds(self, source: Source, read: Read) -> bool:
+        """Whether every value of the read's subscripts lies in the prepared array."""
+        for axis, part in zip(source.axes, parts(read), strict=True):
+            if isinstance(axis.extent, int):
+                low, high = self.bounds((part * axis.spread).numerator)
+                if low < -axis.low or high > axis.spread * (axis.extent - 1) + axis.high:
+                    return False
+        return True
 
 
 def number(value: Affine) -> int:
