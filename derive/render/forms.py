@@ -61,6 +61,7 @@ def form_sentence(
         "pads": _pads(form, sheet) if form.axes else "",
         "padded": sheet.say.say("form.padded") if _has_padding(form) else "",
         "steps": _steps(form, sheet),
+        "around": sheet.say.say(f"form.around_{'spread' if _has_zeros(form) else 'padded'}"),
     }
     return sheet.say.say(f"form.{kind}", slots)
 
@@ -85,6 +86,11 @@ def _correlation(form: Form, sheet: Sheet) -> str:
         return "correlation_turned" if turned(sheet) else "correlation"
     moved = (n for axis in form.axes for n in (axis.stride, axis.dilation))
     return "correlation_swapped" if any(n.number != 1 for n in moved) else "correlation"
+
+
+def _has_zeros(form: Form) -> bool:
+    """Whether zeros stand between the entries of the source."""
+    return any(axis.spread.number != 1 for axis in form.axes)
 
 
 def _has_padding(form: Form) -> bool:
