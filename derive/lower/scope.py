@@ -181,11 +181,13 @@ class Scope:
         With a single value put in, (a - u)/s may have become a whole number: then the tensor
         with zeros between its entries serves, not the one that other reads have in common.
         """
-        tensor, fill, spreads = self._key(read, self.reducer)
-        for (name, around, wide), source in self._sources.items():
+        own = tensor, fill, spreads = self._key(read, self.reducer)
+        for (name, around, wide), source in sorted(
+            self._sources.items(), key=lambda item: item[0] != own
+        ):
             if (name, around) != (tensor, fill):
                 continue
-            apart = all(own % one == 0 for own, one in zip(wide, spreads, strict=True))
+            apart = all(far % one == 0 for far, one in zip(wide, spreads, strict=True))
             if apart and self._holds(source, read):
                 return source
         raise KeyError(f"no source was prepared for {read}")
