@@ -147,7 +147,7 @@ def read(argv: Sequence[str]) -> Request | None:
     layer_name = _layer_name(argv)
     given, unknown = parser(layer_name).parse_known_args(list(argv))
     if unknown:
-        _refuse(unknown[0], layer_name, given.equation is not None)
+        _refuse(unknown[0], layer_name)
     if given.list:
         return None
     return Request(
@@ -167,7 +167,7 @@ def _layer_name(argv: Sequence[str]) -> str:
     return name
 
 
-def _refuse(word: str, layer_name: str, is_equation: bool) -> NoReturn:
+def _refuse(word: str, layer_name: str) -> NoReturn:
     flag = word.split("=", 1)[0]
     if not flag.startswith("--"):
         raise UsageError(f"unexpected {word[:60]!r}: every option has a flag; see --help")

@@ -117,10 +117,6 @@ REDUCERS: dict[str, str] = {
 """The reducers and what kind of arithmetic each needs."""
 
 
-KINDS = ("polynomial", "rational", "selecting", "smooth")
-"""Kinds of arithmetic, the exact ones first."""
-
-
 def kinds(expr: Expr) -> frozenset[str]:
     """Every kind of arithmetic that an expression needs.
 

@@ -18,7 +18,7 @@ CONV = "y[n,f,i,j] = sum[c,u,v](x[n,c, s*i + d*u - p, s*j + d*v - p] * w[f,c,u,v
 
 
 def one(text: str, **options: object) -> Equation:
-    (equation,) = parse(text, **options)  # type: ignore[arg-type]
+    (equation,) = parse(text, **options)
     return equation
 
 
@@ -323,7 +323,7 @@ def test_a_wrong_option_is_named_with_what_is_right(
     options: dict[str, object], message: str
 ) -> None:
     with pytest.raises(UsageError) as error:
-        parse("h[i] = sum[u](x[i+u]*w[u])\ny[i] = exp(h[i])", **options)  # type: ignore[arg-type]
+        parse("h[i] = sum[u](x[i+u]*w[u])\ny[i] = exp(h[i])", **options)
     assert str(error.value) == message
 
 

@@ -19,7 +19,7 @@ GROUPED = "y[(g,f),i] = sum[c,u](x[(g,c), i+u] * w[(g,f),c,u])"
 
 def sizes(text: str, shapes: dict[str, object], **options: object) -> dict[str, int]:
     """Extent of every index and tensor axis of the last equation."""
-    equation = with_sizes(parse(text, **options), shapes)[-1].at_sizes()  # type: ignore[arg-type]
+    equation = with_sizes(parse(text, **options), shapes)[-1].at_sizes()
     found = {i: extent.number for i, extent in equation.extents if i != equation.batch}
     assert all(found.values())
     return {i: number for i, number in found.items() if number is not None}
@@ -408,7 +408,7 @@ def test_extents_take_the_names_of_a_layer() -> None:
 
 @pytest.mark.parametrize("name", ["G*C_g", ("G", "C_g")])
 def test_the_factors_of_a_composed_axis_take_names(name: object) -> None:
-    (equation,) = with_names(parse(GROUPED), {"x": (name, "H")})  # type: ignore[dict-item]
+    (equation,) = with_names(parse(GROUPED), {"x": (name, "H")})
     assert str(equation.tensor("w").shape[1]) == "C_g"
     assert str(equation.tensor("x").shape[0]) == "G*C_g"
 
@@ -444,7 +444,7 @@ def test_a_named_integer_can_become_an_extent() -> None:
 )
 def test_a_wrong_name_is_refused(axes: dict[str, object], expected: str) -> None:
     with pytest.raises(UsageError) as error:
-        with_names(parse("y[i] = sum[c,u](x[c,i+u] * w[c,u])"), axes)  # type: ignore[arg-type]
+        with_names(parse("y[i] = sum[c,u](x[c,i+u] * w[c,u])"), axes)
     assert str(error.value).startswith(expected)
 
 

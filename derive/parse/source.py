@@ -117,7 +117,7 @@ def _check_numbers(source: Source) -> None:
     for number, line in enumerate(source.lines):
         for found in _NUMBER.finditer(line):
             start, end = found.span()
-            tail = re.match(r"\w*", line[end:]).end()  # type: ignore[union-attr]
+            tail = re.match(r"\w*", line[end:]).end()  # type: ignore[union-attr]  # matches the empty string
             if tail:
                 what = f"{line[start : end + tail]} is no number"
                 raise source.at(number, start, end - start + tail, what, _DECIMAL)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from textwrap import wrap
 
@@ -63,9 +64,9 @@ def _output_batched(equation: Equation) -> bool:
     return len(equation.forward.lhs.axes) > len(equation.output.shape)
 
 
-def names_of(names: object) -> str:
+def names_of(names: Iterable[str]) -> str:
     """Names as the text of a tuple of strings."""
-    listed = [f'"{name}"' for name in names]  # type: ignore[attr-defined]  # any iterable of str
+    listed = [f'"{name}"' for name in names]
     return f"({listed[0]},)" if len(listed) == 1 else f"({', '.join(listed)})"
 
 

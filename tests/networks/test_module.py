@@ -223,7 +223,7 @@ def test_wrong_arrays_are_refused_with_name_axis_and_sizes(
     x, t = sample((2,))
     t[:] = 0
     with pytest.raises(error) as caught:
-        net.gradients(*change(x, t, net.init(0)))  # type: ignore[operator]
+        net.gradients(*change(x, t, net.init(0)))
     assert str(caught.value) == message
 
 

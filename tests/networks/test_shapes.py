@@ -88,4 +88,4 @@ def test_what_does_not_fit_is_refused_with_the_whole_message(
 
 def test_gradients_of_some_tensors_alone_are_refused() -> None:
     with pytest.raises(UsageError, match="all gradients are needed on the way"):
-        derive.derive(derive.network("relu", input=(2,)), wrt=["x"])  # type: ignore[call-overload]
+        derive.derive(derive.network("relu", input=(2,)), wrt=["x"])
