@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from .scenes import Scene
+
 
 class Math:
     """Base of mathematical nodes."""
@@ -164,7 +166,85 @@ class Listing:
     language: str = "python"
 
 
-Block = Heading | Paragraph | Display | Items | Table | Listing
+@dataclass(frozen=True)
+class Steps:
+    """A chain of rewrites: why each is allowed, and what is there after it.
+
+    A printer that can move shows one at a time, any other sets them one below the other.
+    """
+
+    steps: tuple[tuple[Paragraph, Display], ...]
+
+
+@dataclass(frozen=True)
+class Beside:
+    """The same in symbols and in numbers: side by side where both fit, else one below the other."""
+
+    left: Display
+    right: Display
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A rectangle of a figure, one unit wide and high unless said otherwise.
+
+    ``x`` and ``y`` are its upper left corner, x to the right and y downwards. ``kind`` is
+    ``"plain"``, ``"padding"`` (grey: an entry that is not there), ``"faint"``, ``"strong"`` (a
+    thick border) or ``"bare"`` (no border); ``hue`` tints it in the hue of a kernel tap.
+    """
+
+    x: float
+    y: float
+    label: Math | None = None
+    hue: int | None = None
+    kind: str = "plain"
+    width: float = 1.0
+    height: float = 1.0
+
+
+@dataclass(frozen=True)
+class Edge:
+    """A line through points; ``kind`` is ``"plain"``, ``"faint"``, ``"strong"`` or ``"dashed"``."""
+
+    points: tuple[tuple[float, float], ...]
+    arrow: bool = False
+    hue: int | None = None
+    kind: str = "plain"
+
+
+@dataclass(frozen=True)
+class Label:
+    """Words or mathematics at a point; ``anchor`` says which side of it stands there."""
+
+    x: float
+    y: float
+    text: tuple[Inline, ...]
+    anchor: str = "center"
+
+
+Shape = Cell | Edge | Label
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A drawing of ``width`` × ``height`` units; ``alt`` says in words what there is to see."""
+
+    name: str
+    width: float
+    height: float
+    shapes: tuple[Shape, ...]
+    caption: tuple[Inline, ...]
+    alt: str
+
+
+@dataclass(frozen=True)
+class Explorer:
+    """A scene to point at, on pages that can answer; elsewhere nothing is printed."""
+
+    scene: Scene
+
+
+Block = Heading | Paragraph | Display | Items | Table | Listing | Steps | Beside | Figure | Explorer
 
 
 @dataclass(frozen=True)

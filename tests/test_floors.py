@@ -20,6 +20,7 @@ ERRORS = {"errors"}
 NOUNS = {
     *("affine", "expressions", "functions", "equations", "derivations", "programs"),
     *("documents", "certificates", "geometry", "spatial", "classes", "specs", "names", "places"),
+    "scenes",
     "tensors",
     "combining",
     "graphs",
