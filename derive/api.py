@@ -22,7 +22,7 @@ from .equations import Layer
 from .geometry import Sizes
 from .graphs import Network
 from .networks import Item
-from .specs import Options
+from .specs import Options, Style
 
 
 def layer_function(name: str) -> Callable[..., Layer]:
@@ -118,7 +118,7 @@ class Results:
 
     def latex(self, *, index_base: int = 0, full: bool = False) -> str:
         """The notes, a whole LaTeX document."""
-        return str(self.arrows.notes(self.made, Options(index_base=index_base, full=full)))
+        return str(self.arrows.notes(self.made, Options(style=Style(index_base, full))))
 
     def write(
         self,

@@ -21,7 +21,7 @@ from .graphs import NetworkSpec
 from .layers import DEFAULT, layer, layers, parameters, spec
 from .networks import LONGEST
 from .networks import read as network
-from .specs import Options, Spec, equation
+from .specs import Options, Spec, Style, equation
 
 FORMATS = ("py", "tex")
 """The formats there are, in the order they are written."""
@@ -293,8 +293,7 @@ def _options(given: argparse.Namespace) -> Options:
         wrt=None if given.wrt is None else tuple(given.wrt.split(",")),
         name=given.name or "",
         formats=_formats(given.formats),
-        index_base=int(given.index_base),
-        full=given.full,
+        style=Style(int(given.index_base), given.full),
     )
 
 

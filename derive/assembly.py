@@ -206,15 +206,8 @@ def notes(made: Assembled, options: Options = DEFAULTS) -> str:
     from .render.chapters import chapters
     from .render.tex import tex
 
-    document = chapters(
-        made.derivation,
-        made.certificates,
-        made.certificate,
-        _trial(made),
-        index_base=options.index_base,
-        full=options.full,
-    )
-    return tex(document)
+    trial = _trial(made)
+    return tex(chapters(made.derivation, made.certificates, made.certificate, trial, options.style))
 
 
 def _trial(made: Assembled) -> Trial | None:

@@ -117,14 +117,7 @@ def notes(made: Made, options: Options = DEFAULTS) -> str:
     from .render.notes import notes
     from .render.tex import tex
 
-    document = notes(
-        made.derivation,
-        made.certificate,
-        made.source,
-        index_base=options.index_base,
-        full=options.full,
-    )
-    return tex(document)
+    return tex(notes(made.derivation, made.certificate, made.source, options.style))
 
 
 def formulas(derivation: Derivation) -> str:

@@ -51,21 +51,52 @@ class Spec:
 
 
 @dataclass(frozen=True)
+class Style:
+    """How notes are written; no formula and no number depends on it.
+
+    ``index_base``  the first index in notes, 0 or 1 (code counts from 0)
+    ``full``        print every entry, however many there are
+    ``notation``    the upstream gradient: ``∂L/∂y`` or one letter, ``g`` or ``δ`` say
+    ``title``       what stands at the head; empty: the layer's own title
+    ``language``    the file of phrases
+    """
+
+    index_base: int = 0
+    full: bool = False
+    notation: str = "g"
+    title: str = ""
+    language: str = "en"
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        """The words that ask for it, those that have their default left out."""
+        return (
+            *(("--index-base", str(self.index_base)) if self.index_base else ()),
+            *(("--full",) if self.full else ()),
+            *(("--notation", self.notation) if self.notation != "g" else ()),
+            *(("--title", self.title) if self.title else ()),
+            *(("--language", self.language) if self.language != "en" else ()),
+        )
+
+
+PLAIN = Style()
+"""Counted from 0, in English, with g for the upstream gradient."""
+
+
+@dataclass(frozen=True)
 class Options:
     """What is wanted of a layer, whatever the layer is.
 
     ``wrt``         the tensors whose gradient is wanted; None: all
     ``name``        the folder's name; empty: the layer's slug
     ``formats``     which files
-    ``index_base``  the first index in notes, 0 or 1 (code counts from 0)
-    ``full``        print every entry, however many there are
+    ``style``       how notes are written
     """
 
     wrt: tuple[str, ...] | None = None
     name: str = ""
     formats: tuple[str, ...] = ("py", "tex")
-    index_base: int = 0
-    full: bool = False
+    style: Style = PLAIN
 
     @property
     def arguments(self) -> tuple[str, ...]:
@@ -73,8 +104,7 @@ class Options:
         return (
             *(("--wrt", ",".join(self.wrt)) if self.wrt is not None else ()),
             *(("--name", self.name) if self.name else ()),
-            *(("--index-base", "1") if self.index_base else ()),
-            *(("--full",) if self.full else ()),
+            *self.style.arguments,
         )
 
 

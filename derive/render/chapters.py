@@ -31,6 +31,7 @@ from ..documents import (
     Table,
 )
 from ..graphs import INPUT, TARGET, Network, NetworkDerivation, Node
+from ..specs import PLAIN, Style
 from .counts import connected, multiply_adds, trained
 from .notation import DEL, EQUALS, PLUS
 from .notes import notes
@@ -63,12 +64,10 @@ def chapters(
     certificates: Certificates,
     chain: Certificate,
     trial: Trial | None = None,
-    *,
-    index_base: int = 0,
-    full: bool = False,
+    style: Style = PLAIN,
 ) -> Document:
     """The notes as a document."""
-    network, say = derivation.network, phrases()
+    network, say = derivation.network, phrases(style.language)
     blocks: list[Block] = [Listing(network.command, "sh")]
     blocks += _chain(network, say)
     blocks += _counts(derivation, say)
@@ -77,10 +76,10 @@ def chapters(
     blocks += _proof(chain, say)
     proved = dict(certificates)
     for node, one in derivation.pairs():
-        part = notes(one, proved[node.name], index_base=index_base, full=full)
+        part = notes(one, proved[node.name], "", replace(style, title=""))
         slots: dict[str, Slot] = {"layer": node.name, "written": node.text}
         blocks += [Heading(1, say.say("chain.layer", slots)), *map(_lower, part.blocks)]
-    return Document(network.title, tuple(blocks))
+    return Document(style.title or network.title, tuple(blocks))
 
 
 def _lower(block: Block) -> Block:

@@ -25,6 +25,7 @@ from ..documents import (
 )
 from ..equations import Statement
 from ..expressions import ZERO, Reduce, reads, walk
+from ..specs import PLAIN, Style
 from . import worked
 from .facts import fact_blocks
 from .forms import form_blocks
@@ -47,12 +48,10 @@ def notes(
     derivation: Derivation,
     certificate: Certificate | None = None,
     source: str = "",
-    *,
-    index_base: int = 0,
-    full: bool = False,
+    style: Style = PLAIN,
 ) -> Document:
     """The notes of a derivation; ``source`` is the kernel's text, empty if there is none."""
-    sheet = Sheet(derivation, index_base, full)
+    sheet = Sheet(derivation, style)
     blocks: list[Block] = []
     if derivation.layer.command:
         blocks.append(Listing(derivation.layer.command, "sh"))
@@ -68,7 +67,7 @@ def notes(
         blocks += [Heading(1, say("headings.kernel")), Paragraph(say("kernel.intro"))]
         blocks.append(Listing(passes(source)))
     blocks += _proof(certificate, sheet)
-    return Document(derivation.layer.title, tuple(blocks))
+    return Document(style.title or derivation.layer.title, tuple(blocks))
 
 
 def forward(sheet: Sheet) -> list[Block]:

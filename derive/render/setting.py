@@ -47,8 +47,8 @@ def setting(sheet: Sheet) -> list[Block]:
         out.append(Paragraph(say.say("setting.composed", axis=axis)))
     if not equation.sized:
         out.append(Paragraph(say.say("setting.symbolic")))
-    if sheet.index_base:
-        out.append(Paragraph(say.say("setting.base", base=sheet.index_base)))
+    if sheet.style.index_base:
+        out.append(Paragraph(say.say("setting.base", base=sheet.style.index_base)))
     if sheet.derivation.layer.source:
         out.append(Paragraph(say.say("setting.source", source=sheet.derivation.layer.source)))
     return out

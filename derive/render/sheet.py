@@ -9,6 +9,7 @@ from ..derivations import Derivation, Gradient
 from ..documents import Fraction, Math, Row, Symbol
 from ..equations import Equation, Statement
 from ..expressions import Expr, Read
+from ..specs import PLAIN, Style
 from .entries import Frame
 from .formulas import expression, statement
 from .notation import DEL, Notation, Taps
@@ -20,18 +21,16 @@ from .sample import batch_names, for_one
 class Sheet:
     """A derivation as it is written about.
 
-    ``index_base`` is what numbered entries count from, ``full`` asks for every entry however
-    many there are.
+    ``style`` says what numbered entries count from, the language, the letter of dy.
     """
 
     derivation: Derivation
-    index_base: int = 0
-    full: bool = False
+    style: Style = PLAIN
 
     @property
     def say(self) -> Phrases:
         """The phrases."""
-        return phrases()
+        return phrases(self.style.language)
 
     @property
     def equation(self) -> Equation:
@@ -71,7 +70,7 @@ class Sheet:
     @cached_property
     def numbered(self) -> Notation:
         """How single entries are shown."""
-        return replace(self.fixed, base=self.index_base, taps=self.taps)
+        return replace(self.fixed, base=self.style.index_base, taps=self.taps)
 
     def one(self, value: Statement) -> Statement:
         """The statement for one sample."""

@@ -37,8 +37,8 @@ def weight(value: Statement, frame: Frame) -> int:
 def all_fit(value: Statement, sheet: Sheet, frame: Frame) -> bool:
     """Whether every entry is written out."""
     count = prod(frame.ranges(value.lhs).values())
-    most = PRODUCTS_FULL if sheet.full else PRODUCTS
-    return (sheet.full or count <= 36) and weight(value, frame) <= most
+    most = PRODUCTS_FULL if sheet.style.full else PRODUCTS
+    return (sheet.style.full or count <= 36) and weight(value, frame) <= most
 
 
 def by_tap(value: Statement, sheet: Sheet) -> bool:

@@ -17,6 +17,7 @@ from derive.render.matrix import cells
 from derive.render.sheet import Sheet
 from derive.render.text import line
 from derive.render.worked import lines_of, samples, short
+from derive.specs import Style
 
 
 def evaluate(expr: Expr, arrays) -> Fraction:
@@ -84,7 +85,7 @@ def test_entries_add_up_to_the_definition(H, K, stride, padding, dilation, seed)
 
 
 def written(d, tensor, position, *, base=0):
-    sheet = Sheet(d, base)
+    sheet = Sheet(d, Style(base))
     gather = sheet.one(d.at_sizes(tensor).gather)
     left, pieces = short(gather, position, sheet, sheet.frame)
     return line(left) + "".join(line(p) for p in pieces)

@@ -36,6 +36,7 @@ from derive.render.summary import summary
 from derive.render.tex import tex
 from derive.render.text import inline, line
 from derive.render.texwords import escape
+from derive.specs import Style
 
 DERIVATIONS = {
     "toy": toy,
@@ -150,11 +151,11 @@ def test_above_six_entries_an_axis_three_entries_are_worked():
 
 def test_every_entry_is_there_with_full():
     d = conv(input=(9,), kernel=(2,))
-    assert "∂L/∂x[8] = g[7]·w[1]" in words(notes(d, full=True)).replace("=  ", "= ")
+    assert "∂L/∂x[8] = g[7]·w[1]" in words(notes(d, style=Style(full=True))).replace("=  ", "= ")
 
 
 def test_entries_count_from_one_on_request_and_the_notes_say_so():
-    text = words(notes(toy(), index_base=1))
+    text = words(notes(toy(), style=Style(index_base=1)))
     assert "y[1,1] = x[1,1]·w[1,1]" in text
     assert "y[0,0]" not in text
     assert "count from 1" in text
@@ -356,7 +357,7 @@ TIGHT = {
     "16x16_k3x3_channels": lambda: notes(
         conv(input=(3, 16, 16), kernel=(3, 3), filters=4, stride=2, padding=1, bias=True)
     ),
-    "6x6_k5x5": lambda: notes(conv(input=(6, 6), kernel=(5, 5)), index_base=1),
+    "6x6_k5x5": lambda: notes(conv(input=(6, 6), kernel=(5, 5)), style=Style(index_base=1)),
     "groups": lambda: notes(DERIVATIONS["groups"]()),
     "softmax": lambda: notes(softmax()),
     "batch_norm": lambda: notes(batch_norm()),
