@@ -5,6 +5,9 @@ keeps the SHA-256 of every file. That hash is also the deed of ownership: a file
 if its folder's certificate holds the hash of what is in it now. Anything else is refused
 without ``force``.
 
+A text is the same on every machine and is compared byte by byte. Bytes (a PDF) are what an
+engine of this machine made: compared with nothing but the hash that the certificate holds.
+
 Each file is written next to its place and renamed into it, all or none: on any failure,
 Ctrl-C and a full disk included, what was there before is there again.
 """
@@ -28,22 +31,30 @@ CERTIFICATE = "certificate.json"
 Facts = Mapping[str, Any]
 """What the certificate says beside the hashes; JSON values only."""
 
+Content = str | bytes | Callable[[], bytes]
+"""A text, bytes, or how to make the bytes: then they are made only where they are written."""
 
-def write(folder: Path, files: Mapping[str, str], facts: Facts, *, force: bool = False) -> None:
-    """Write ``files`` (name → text) and their certificate into ``folder``, all or none.
+Files = Mapping[str, Content]
+
+
+def write(folder: Path, files: Files, facts: Facts, *, force: bool = False) -> None:
+    """Write ``files`` (name → content) and their certificate into ``folder``, all or none.
 
     Files of an earlier run that this one does not make stay, and stay certified. Raises
     UsageError for a file that derive did not write (mended by ``force``), OutputError where the
     system refuses.
     """
-    texts = sealed(folder, files, facts)
     if not force:
-        _refuse_foreign(folder, texts)
+        _refuse_foreign(folder, files)  # before an engine is asked for what may not be written
+    contents = {name: _made(content) for name, content in files.items()}
+    contents[CERTIFICATE] = _certificate(folder, contents, facts)
+    if not force:
+        _refuse_foreign(folder, contents)
     undo: list[Callable[[], object]] = []
     try:
         _make_folder(folder, undo)
         place = folder.resolve()
-        _replace_all({place / name: text.encode() for name, text in texts.items()}, undo)
+        _replace_all({place / name: new for name, new in contents.items()}, undo)
     except BaseException as error:
         for action in reversed(undo):
             with suppress(OSError):  # one thing that cannot be undone must not keep the rest
@@ -54,11 +65,33 @@ def write(folder: Path, files: Mapping[str, str], facts: Facts, *, force: bool =
         raise
 
 
-def sealed(folder: Path, files: Mapping[str, str], facts: Facts) -> dict[str, str]:
-    """``files`` and the certificate over them and over what stays of an earlier run."""
-    kept = {n: h for n, h in _owned(folder).items() if n not in files and _hash_of(folder / n) == h}
-    hashes = kept | {name: _sha256(text.encode()) for name, text in files.items()}
-    return {**files, CERTIFICATE: certificate_text({**facts, "files": hashes})}
+def sealed(folder: Path, files: Files, facts: Facts) -> dict[str, Content]:
+    """``files`` and the certificate that belongs to them, to be compared with ``folder``.
+
+    Of bytes nothing is known but what the certificate in ``folder`` says of them.
+    """
+    texts = {name: text.encode() for name, text in files.items() if isinstance(text, str)}
+    binary = {n: h for n, h in _owned(folder).items() if n in files and n not in texts}
+    return {**files, CERTIFICATE: _certificate(folder, texts, facts, binary).decode()}
+
+
+def _certificate(
+    folder: Path,
+    contents: Mapping[str, bytes],
+    facts: Facts,
+    known: Mapping[str, str] | None = None,
+) -> bytes:
+    """The certificate over ``contents``, over ``known`` and over what stays of an earlier run."""
+    hashes = {name: _sha256(content) for name, content in contents.items()} | dict(known or {})
+    owned = _owned(folder).items()
+    kept = {n: h for n, h in owned if n not in hashes and _hash_of(folder / n) == h}
+    return certificate_text({**facts, "files": kept | hashes}).encode()
+
+
+def _made(content: Content) -> bytes:
+    if isinstance(content, str):
+        return content.encode()
+    return content if isinstance(content, bytes) else content()
 
 
 def certificate_text(facts: Facts) -> str:
@@ -66,40 +99,48 @@ def certificate_text(facts: Facts) -> str:
     return json.dumps(facts, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
 
 
-def difference(folder: Path, texts: Mapping[str, str]) -> str:
-    """A unified diff from what is in ``folder`` to ``texts``; empty if they are the same.
+def difference(folder: Path, files: Files) -> str:
+    """A unified diff from what is in ``folder`` to ``files``; empty if they are the same.
 
-    A file of the folder that ``texts`` does not have and its certificate does not list is
-    reported too; hidden files and ``__pycache__`` are not looked at.
+    Bytes only have to be there and to have the hash that the certificate holds. A file of the
+    folder that ``files`` does not have and its certificate does not list is reported too;
+    hidden files and ``__pycache__`` are not looked at.
     """
     lines: list[str] = []
-    for name, text in sorted(texts.items()):
+    for name, content in sorted(files.items()):
         there = _bytes(folder / name)
         if there is None:
             lines.append(f"missing: {folder / name}\n")
-        elif there != text.encode():
+        elif not isinstance(content, str):
+            if _owned(folder).get(name) != _sha256(there):
+                lines.append(f"changed: {folder / name} is not the file that was certified\n")
+        elif there != content.encode():
             old = there.decode(errors="replace").splitlines(keepends=True)
-            new = text.splitlines(keepends=True)
+            new = content.splitlines(keepends=True)
             label = str(folder / name)
             lines += difflib.unified_diff(old, new, label, f"{label} (derived)")
     for path in sorted(folder.iterdir()) if folder.is_dir() else []:
-        listed = path.name in texts or path.name in _owned(folder)
+        listed = path.name in files or path.name in _owned(folder)
         if not listed and not path.name.startswith((".", "__pycache__")):
             lines.append(f"only in {folder}: {path.name}, which no derivation makes\n")
     return "".join(line if line.endswith("\n") else line + "\n" for line in lines)
 
 
 # -- who owns a file -------------------------------------------------------------------------
-def _refuse_foreign(folder: Path, texts: Mapping[str, str]) -> None:
+def _refuse_foreign(folder: Path, files: Files) -> None:
+    """UsageError for a file in the way that the certificate does not own.
+
+    What is not made yet cannot be the same as what is there.
+    """
     if folder.is_symlink():
         raise UsageError(f"{folder} is a symbolic link; --force writes where it points")
     owned = _owned(folder)
-    for name, text in texts.items():
+    for name, content in files.items():
         path = folder / name
         if path.is_symlink():
             raise UsageError(f"{path} is a symbolic link; --force replaces it by a file")
         there = _bytes(path)
-        if there is None or there == text.encode():
+        if there is None or (isinstance(content, str | bytes) and there == _made(content)):
             continue
         own = bool(owned) if name == CERTIFICATE else owned.get(name) == _sha256(there)
         if not own:
