@@ -11,6 +11,7 @@ import ast
 from ..certificates import Certificate
 from ..derivations import Derivation, Gradient
 from ..documents import (
+    Beside,
     Block,
     Display,
     Document,
@@ -21,6 +22,7 @@ from ..documents import (
     Numeral,
     Paragraph,
     Row,
+    Steps,
     Symbol,
 )
 from ..equations import Statement
@@ -77,14 +79,18 @@ def forward(sheet: Sheet) -> list[Block]:
     if equation.given:
         out.append(Paragraph(say("forward.intermediate", count=len(equation.statements))))
     rows = tuple(sheet.row(statement) for statement in equation.statements)
-    out.append(Display(rows, name="forward"))
+    general = Display(rows, name="forward")
+    fixed = rows
+    if sheet.here is not None:
+        fixed = tuple(sheet.row(statement, here=True) for statement in sheet.here.statements)
+    if fixed != rows:
+        out += [Paragraph(say("forward.beside")), Beside(general, Display(fixed))]
+    else:
+        out.append(general)
     if any(isinstance(e, Reduce) and e.op in ("max", "min") for e in _nodes(sheet)):
         out.append(Paragraph(say(f"forward.ties_{equation.ties}")))
     if sheet.here is None or sheet.frame is None:
         return out
-    fixed = tuple(sheet.row(statement, here=True) for statement in sheet.here.statements)
-    if fixed != rows:
-        out += [Paragraph(say("forward.numbers")), Display(fixed)]
     out += _resolved(sheet)
     here = sheet.one(sheet.here.forward)
     if sheet.derivation.resolved is not None:
@@ -162,7 +168,7 @@ def gradient_blocks(gradient: Gradient, sheet: Sheet) -> list[Block]:
     small = here is not None and _small(sheet)
     shown = here if small and here is not None else gradient
     out += steps(shown, sheet, here=small)
-    out += _results(gradient, here, shown, sheet)
+    out += _results(gradient, here, sheet)
     out += _distribution(gradient, sheet)
     out += _two_ways(gradient, sheet)
     if form := form_blocks(gradient, sheet):
@@ -177,19 +183,15 @@ def _small(sheet: Sheet) -> bool:
     return frame is not None and all(n <= SMALL for shape in frame.shapes.values() for n in shape)
 
 
-def _results(
-    gradient: Gradient, here: Gradient | None, shown: Gradient, sheet: Sheet
-) -> list[Block]:
-    """The final form that the steps did not end with: in symbols, or with numbers."""
-    if here is None or (shown is here and gradient.scatter_steps):
-        return []  # no numbers, or the symbols follow with the scatter form
-    other, key = (gradient, "result") if shown is here else (here, "result_here")
-    symbolic = other is gradient
-    if sheet.row(gradient.gather) == sheet.row(here.gather, here=True):
+def _results(gradient: Gradient, here: Gradient | None, sheet: Sheet) -> list[Block]:
+    """The final form, in symbols and with the numbers put in."""
+    if here is None:
         return []
-    row = sheet.row(other.gather, here=not symbolic)
-    name = f"gather_{gradient.of}"
-    return [Paragraph(sheet.say.say(f"gradient.{key}")), Display((row,), name=name)]
+    general, fixed = sheet.row(gradient.gather), sheet.row(here.gather, here=True)
+    if general == fixed:
+        return []
+    pair = Beside(Display((general,), name=f"gather_{gradient.of}"), Display((fixed,)))
+    return [Paragraph(sheet.say.say("gradient.result")), pair]
 
 
 def _distribution(gradient: Gradient, sheet: Sheet) -> list[Block]:
@@ -220,10 +222,11 @@ def _two_ways(gradient: Gradient, sheet: Sheet) -> list[Block]:
     return [
         Heading(2, say("headings.two_ways")),
         Paragraph(say("two_ways.intro", slots)),
-        Paragraph(say(f"two_ways.scatter{several}", slots)),
-        Display(scatters, name=f"scatter_{gradient.of}"),
-        Paragraph(say("two_ways.gather", slots)),
-        Display((sheet.row(gradient.gather),)),
+        Items((say(f"two_ways.scatter{several}", slots), say("two_ways.gather", slots))),
+        Beside(
+            Display(scatters, name=f"scatter_{gradient.of}"),
+            Display((sheet.row(gradient.gather),)),
+        ),
         Paragraph(say(f"two_ways.{key}", slots)),
     ]
 
@@ -261,7 +264,21 @@ def _proof(certificate: Certificate | None, sheet: Sheet) -> list[Block]:
     return out
 
 
+def displays(document: Document) -> list[Display]:
+    """Every display of a document, those of steps and pairs included."""
+    out: list[Display] = []
+    for block in document.blocks:
+        match block:
+            case Display():
+                out.append(block)
+            case Beside(left, right):
+                out += [left, right]
+            case Steps(steps):
+                out += [after for _, after in steps]
+    return out
+
+
 def equations(document: Document) -> tuple[tuple[Math, tuple[Math, ...]], ...]:
     """Every displayed line of a document, which all formats must show alike."""
-    rows = [row for block in document.blocks if isinstance(block, Display) for row in block.rows]
+    rows = [row for display in displays(document) for row in display.rows]
     return tuple(row for row in rows if row != (Row(()), ()))

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from ..affine import Affine
 from ..derivations import Gradient, Step
-from ..documents import Block, Display, Inline, Math, Paragraph, Row, Symbol, Upright
+from ..documents import Block, Display, Inline, Math, Paragraph, Row, Steps, Symbol, Upright
 from ..equations import Statement
 from ..expressions import Bracket, Condition, Equal, Expr, Read, walk
 from .formulas import expression
@@ -18,12 +18,15 @@ from .sheet import Sheet
 
 def steps(gradient: Gradient, sheet: Sheet, *, here: bool) -> list[Block]:
     """Every step: why it is allowed, and what is there after it."""
-    out: list[Block] = []
     shown = [s for s in gradient.steps if sheet.one(s.before) != sheet.one(s.after)]
-    for step in shown:
-        out.append(Paragraph(sentence(step, gradient.of, sheet)))
-        out.append(Display((sheet.row(step.after, here=here),)))
-    return out
+    found = tuple(
+        (
+            Paragraph(sentence(step, gradient.of, sheet)),
+            Display((sheet.row(step.after, here=here),)),
+        )
+        for step in shown
+    )
+    return [Steps(found)] if found else []
 
 
 def sentence(step: Step, tensor: str, sheet: Sheet) -> tuple[Inline, ...]:

@@ -8,9 +8,11 @@ the same for the same document.
 from __future__ import annotations
 
 from ..documents import (
+    Beside,
     Block,
     Display,
     Document,
+    Explorer,
     Heading,
     Inline,
     Items,
@@ -18,6 +20,7 @@ from ..documents import (
     Math,
     Paragraph,
     Row,
+    Steps,
     Table,
 )
 from .hues import HUES
@@ -44,7 +47,9 @@ def _attached(blocks: tuple[Block, ...]) -> list[str]:
     out: list[str] = []
     before: Block | None = None
     for value in blocks:
-        if isinstance(value, Display | Items | Table) and isinstance(before, Paragraph):
+        if isinstance(value, Explorer):
+            continue  # paper answers no pointer
+        if isinstance(value, Display | Beside | Items | Table) and isinstance(before, Paragraph):
             out[-1] += "\n" + block(value)
         else:
             out.append(block(value))
@@ -68,12 +73,45 @@ def block(value: Block) -> str:
             return _table(value)
         case Listing(text, language):
             return code(text, language)
+        case Steps(steps):
+            return "\n\n".join(_step(k, *step) for k, step in enumerate(steps, 1))
+        case Beside(left, right):
+            return _beside(left, right)
     raise TypeError(f"no LaTeX for {type(value).__name__}")
 
 
 def inline(text: tuple[Inline, ...]) -> str:
     """A sentence with its formulas."""
     return "".join(escape(p) if isinstance(p, str) else f"${in_line(p)}$" for p in text)
+
+
+def _step(number: int, why: Paragraph, after: Display) -> str:
+    """One step of a derivation, with its number."""
+    return f"\\step{{{number}}}{inline(why.text)}\n{block(after)}"
+
+
+GAP = 26.0
+"""Room in points around the rule between two displays side by side."""
+
+
+def _beside(left: Display, right: Display) -> str:
+    """Two displays in one line if both fit, else one below the other."""
+    wide = [extent(one) for one in (left, right)]
+    if sum(wide) + GAP > LINE:
+        return f"{block(left)}\n{block(right)}"
+    spare = (LINE + 20.0 - GAP - sum(wide)) / 2  # displays are as wide as the page's text
+    halves = [
+        f"\\begin{{minipage}}{{{size + spare:.0f}pt}}\n{block(one)}\n\\end{{minipage}}"
+        for one, size in zip((left, right), wide, strict=True)
+    ]
+    return "\\beside" + "".join(f"{{%\n{half}}}" for half in halves)
+
+
+def extent(value: Display) -> float:
+    """How wide a display would be if no line of it were broken."""
+    sides = [width(left) for left, _ in value.rows]
+    rights = [sum(width(piece) for piece in pieces) for _, pieces in value.rows]
+    return max(sides) + max(rights)
 
 
 def _heading(text: tuple[Inline, ...]) -> str:
