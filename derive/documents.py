@@ -214,7 +214,11 @@ class Edge:
 
 @dataclass(frozen=True)
 class Label:
-    """Words or mathematics at a point; ``anchor`` says which side of it stands there."""
+    """Words or mathematics at a point; ``anchor`` says which side of it stands there.
+
+    It is ``"center"``, ``"left"`` (the text goes on to the right), ``"right"``, ``"top"`` or
+    ``"bottom"``.
+    """
 
     x: float
     y: float
