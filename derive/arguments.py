@@ -14,17 +14,14 @@ from inspect import Parameter
 from pathlib import Path
 from typing import Any, NoReturn
 
-from . import geometry
+from . import geometry, options
 from .assembly import signatures
 from .errors import UsageError
 from .graphs import NetworkSpec
 from .layers import DEFAULT, layer, layers, parameters, spec
 from .networks import LONGEST
 from .networks import read as network
-from .specs import Options, Spec, Style, equation
-
-FORMATS = ("py", "tex")
-"""The formats there are, in the order they are written."""
+from .specs import Options, Spec, equation
 
 _WORDS = {
     "input": "sizes of x: 3x3, 28, or 3x32x32 with channels first",
@@ -95,7 +92,7 @@ def parser(layer_name: str = DEFAULT) -> argparse.ArgumentParser:
     whole = made.add_argument_group("a whole network, instead of --layer")
     whole.add_argument("--network", metavar="TEXT", help='"conv 2x2 > relu > dense 1" or a file')
     _add_equation(made.add_argument_group("any equation, instead of --layer"), layer_name)
-    _add_output(made.add_argument_group("output"))
+    options.add(made.add_argument_group("output"))
     return made
 
 
@@ -125,20 +122,6 @@ def _add_equation(group: Any, layer_name: str) -> None:
         group.add_argument("--ties", metavar="first|split", help=_WORDS["ties"])
 
 
-def _add_output(group: Any) -> None:
-    group.add_argument("--wrt", metavar="x,w", help="which gradients (default all)")
-    group.add_argument("--out", metavar="DIR", default="generated", help="default ./generated")
-    group.add_argument("--name", metavar="NAME", help="folder and module name")
-    group.add_argument("--formats", metavar="py,tex", help=f"of {','.join(FORMATS)}; default all")
-    group.add_argument("--index-base", metavar="0|1", default="0", help="first index in notes")
-    group.add_argument("--full", action="store_true", help="every entry, however many")
-    group.add_argument("--json", action="store_true", help="machine-readable result on stdout")
-    group.add_argument("--quiet", action="store_true", help="print nothing")
-    group.add_argument("--dry-run", action="store_true", help="write nothing")
-    group.add_argument("--check", action="store_true", help="compare with what is there")
-    group.add_argument("--force", action="store_true", help="overwrite others' files too")
-
-
 def read(argv: Sequence[str]) -> Request | None:
     """The request that ``argv`` makes; None if it asks for the list of layers.
 
@@ -153,7 +136,7 @@ def read(argv: Sequence[str]) -> Request | None:
     return Request(
         _spec(given, layer_name),
         Path(given.out),
-        _options(given),
+        options.read(given),
         **{flag: getattr(given, flag) for flag in ("json", "quiet", "dry_run", "check", "force")},
     )
 
@@ -171,14 +154,20 @@ def _refuse(word: str, layer_name: str) -> NoReturn:
     flag = word.split("=", 1)[0]
     if not flag.startswith("--"):
         raise UsageError(f"unexpected {word[:60]!r}: every option has a flag; see --help")
-    known = [a for action in parser(layer_name)._actions for a in action.option_strings]
-    if close := get_close_matches(flag, known, 1, 0.6):
-        raise UsageError(f"unknown option {flag[:60]}; did you mean {close[0]}?")
     name = flag[2:].replace("-", "_")
     owners = [other for other, function in layers().items() if name in parameters(function)]
     if owners:
-        raise UsageError(f"{flag} is no option of layer {layer_name}; it is one of {owners}")
+        raise UsageError(f"{flag} is no option of layer {layer_name}; {_owned(owners)}")
+    known = [a for action in parser(layer_name)._actions for a in action.option_strings]
+    if close := get_close_matches(flag, known, 1, 0.6):
+        raise UsageError(f"unknown option {flag[:60]}; did you mean {close[0]}?")
     raise UsageError(f"unknown option {flag[:60]}; see --help")
+
+
+def _owned(owners: Sequence[str]) -> str:
+    """One layer, or several, that have an option."""
+    *others, last = owners
+    return f"it belongs to {', '.join(others)} and {last}" if others else f"it belongs to {last}"
 
 
 # -- what is derived ---------------------------------------------------------------------------
@@ -279,29 +268,3 @@ def _pairs(flag: str, texts: Sequence[str]) -> dict[str, str]:
             raise UsageError(f"{flag} {name[:60]} is given twice")
         found[name] = rest
     return found
-
-
-# -- what becomes of it ------------------------------------------------------------------------
-def _options(given: argparse.Namespace) -> Options:
-    from .names import why_not
-
-    if given.name is not None and (reason := why_not(given.name)):
-        raise UsageError(f"--name (={given.name[:80]!r}) {reason}")
-    if given.index_base not in ("0", "1"):
-        raise UsageError(f"--index-base (={given.index_base[:20]!r}) must be 0 or 1")
-    return Options(
-        wrt=None if given.wrt is None else tuple(given.wrt.split(",")),
-        name=given.name or "",
-        formats=_formats(given.formats),
-        style=Style(int(given.index_base), given.full),
-    )
-
-
-def _formats(text: str | None) -> tuple[str, ...]:
-    wanted = FORMATS if text is None else tuple(text.split(","))
-    for name in wanted:
-        if name not in FORMATS:
-            raise UsageError(
-                f"--formats (={name[:20]!r}): no such format; there are {', '.join(FORMATS)}"
-            )
-    return tuple(name for name in FORMATS if name in wanted)

@@ -27,7 +27,7 @@ NOUNS = {
 }
 CLAIMS = {"verify"}
 PIPELINE = {"pipeline", "assembly"}
-DOORS = {"arguments", "reports", "building", "cli", "api", "__init__", "__main__"}
+DOORS = {"arguments", "options", "reports", "building", "cli", "api", "__init__", "__main__"}
 
 ORACLE = {"interpret", "explicit", "expansion"}
 ORACLE_READS = {"errors", "affine", "expressions", "equations", "functions", "tensors"} | ORACLE
