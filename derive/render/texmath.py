@@ -170,22 +170,22 @@ def _big(math: Big) -> str:
     return f"{sign}_{{{under}}}{over} {formula(math.body)}"
 
 
-def _tall(math: Math) -> bool:
+def tall(math: Math) -> bool:
     """Whether a delimiter around this has to grow."""
     match math:
         case Fraction() | Big() | Grid() | Cases():
             return True
         case Row(items):
-            return any(_tall(item) for item in items)
+            return any(tall(item) for item in items)
         case Fenced(_, body, _) | Hued(_, body):
-            return _tall(body)
+            return tall(body)
     return False
 
 
 def _fenced(left: str, body: Math, right: str) -> str:
     close = "\\rvert " if right == "|" else _FENCES.get(right, right)
     opened = _FENCES.get(left, left)
-    if _tall(body):
+    if tall(body):
         return f"\\left{opened} {formula(body)} \\right{close}"
     return f"{opened}{formula(body)}{close}"
 
