@@ -1,0 +1,191 @@
+"""Mathematics as MathML Core, which browsers set by themselves.
+
+Every node becomes exactly one element, so a display can be taken apart and pointed at. Brackets
+of matrices are drawn by the style sheet, so that a page reads well without a maths font.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from html import escape
+
+from ..documents import (
+    Big,
+    Cases,
+    Fenced,
+    Fraction,
+    Grid,
+    Hued,
+    Math,
+    Numeral,
+    Operator,
+    Row,
+    Scripts,
+    Symbol,
+    Upright,
+)
+from .hues import hue
+from .letters import GREEK, letter
+from .texmath import tall
+
+_TIMES = Operator("\u2062")
+_SIGNS = {"+", "−"}
+_OPENING = {"=", "+=", "<", "≤", ">", "≥", "≠", "∈", "(", ",", "←", "↦", "→"}
+"""What a sign stands behind when it belongs to the number after it."""
+_LETTERS = {"∞", "⊤", "⋯", "…"}
+_MATRIX = {"[": "square", "(": "round", "|": "bars", "": "bare"}
+
+
+def in_line(math: Math) -> str:
+    """``<math>`` within a sentence, where a derivative reads better with a slash."""
+    match math:
+        case Fraction(Row((Operator("∂"), *_)) as top, Row((Operator("∂"), *_)) as bottom):
+            return f"<math>{element(top)}<mo>/</mo>{element(bottom)}</math>"
+    return f"<math>{element(math)}</math>"
+
+
+def piece(math: Math, *, first: bool = True) -> str:
+    """``<math>`` for one piece of a displayed line; any but the ``first`` goes on with a sign."""
+    body = _row(math.items, first=first) if isinstance(math, Row) else element(math)
+    return f'<math displaystyle="true">{body}</math>'
+
+
+def columns(rows: tuple[tuple[Math, tuple[Math, ...]], ...]) -> str:
+    """``<math display="block">`` with every piece in a column of its own."""
+    count = max((len(pieces) for _, pieces in rows), default=0)
+    lines = []
+    for left, pieces in rows:
+        cells = [_cell(left, first=True)]
+        cells += [_cell(part, first=n == 0) for n, part in enumerate(pieces)]
+        cells += ["<mtd></mtd>"] * (count - len(pieces))
+        lines.append(f"<mtr>{''.join(cells)}</mtr>")
+    body = "\n".join(lines)
+    table = f'<mtable class="columns" displaystyle="true">\n{body}\n</mtable>'
+    return f'<math display="block">{table}</math>'
+
+
+def _cell(math: Math, *, first: bool) -> str:
+    body = _row(math.items, first=first) if isinstance(math, Row) else element(math)
+    return f"<mtd>{body}</mtd>" if math != Row(()) else "<mtd></mtd>"
+
+
+def element(math: Math) -> str:
+    """The formula as one MathML element."""
+    match math:
+        case Symbol(name):
+            return symbol(name)
+        case Numeral(text):
+            return f"<mn>{escape(text)}</mn>"
+        case Operator():
+            return _operator(math, "")
+        case Upright(text):
+            return _upright(text)
+        case Row(items):
+            return _row(items)
+        case Scripts(base, sub, sup):
+            return _scripts(element(base), *(s and element(s) for s in (sub, sup)))
+        case Fraction(top, bottom):
+            return f"<mfrac>{element(top)}{element(bottom)}</mfrac>"
+        case Big():
+            return _big(math)
+        case Fenced("√", body, _):
+            return f"<msqrt>{element(body)}</msqrt>"
+        case Fenced(left, body, right):
+            return _fenced(left, body, right)
+        case Hued(number, body):
+            return f'<mrow class="hue-{hue(number)}">{element(body)}</mrow>'
+        case Grid(rows, left, _):
+            return _table((row for row in rows), f"matrix {_MATRIX[left]}")
+        case Cases(rows):
+            return _table(((value, _test(test)) for value, test in rows), "cases")
+    raise TypeError(f"no MathML for {type(math).__name__}")
+
+
+def symbol(name: str) -> str:
+    """``O_h`` → O with a small h, ``beta`` → β, ``c'`` → c′; longer names slant as one."""
+    parts = letter(name)
+    base = f"<mi>{GREEK.get(parts.base, escape(parts.base))}</mi>"
+    if len(parts.base) > 1 and parts.base not in GREEK:
+        base = f'<mi class="name">{escape(parts.base)}</mi>'
+    sub = f"<mi>{escape(parts.sub.replace('_', ','))}</mi>" if parts.sub else None
+    if parts.sub.isdigit():
+        sub = f"<mn>{parts.sub}</mn>"
+    marks = parts.marks.replace("'", "′").replace("*", "∗")
+    return _scripts(base, sub, f"<mo>{marks}</mo>" if marks else None)
+
+
+def _operator(math: Operator, form: str) -> str:
+    text = math.text
+    if text == "\u2062":
+        return '<mo rspace="0.17em">&#x2062;</mo>'
+    if text == " ":
+        return '<mspace width="1.2em"></mspace>'
+    if text in _LETTERS:
+        return f"<mi>{text}</mi>"
+    if text == "∂":
+        return '<mo lspace="0" rspace="0">∂</mo>'
+    if text in "()":
+        form = ' stretchy="false"'
+    return f"<mo{form}>{escape(text)}</mo>"
+
+
+def _upright(text: str) -> str:
+    if not text.isalnum():
+        return f"<mtext>{escape(text)}</mtext>"
+    variant = ' mathvariant="normal"' if len(text) == 1 else ""
+    return f"<mi{variant}>{text}</mi>"
+
+
+def _row(items: tuple[Math, ...], *, first: bool = True) -> str:
+    """Items side by side; browsers guess wrongly which signs are binary, so it is said."""
+    out = []
+    for number, item in enumerate(items):
+        before = items[number - 1] if number else None
+        if isinstance(item, Operator) and item.text in _SIGNS:
+            unary = first if before is None else before in map(Operator, _OPENING)
+            out.append(_operator(item, f' form="{"pre" if unary else "in"}fix"'))
+        elif item == _TIMES and isinstance(before, Numeral):
+            out.append("<mo>&#x2062;</mo>")  # 2i needs no space, s i does
+        else:
+            out.append(element(item))
+    return out[0] if len(out) == 1 else f"<mrow>{''.join(out)}</mrow>"
+
+
+def _scripts(base: str, sub: str | None, sup: str | None) -> str:
+    if sub is None and sup is None:
+        return base
+    kind = "msubsup" if sub and sup else "msub" if sub else "msup"
+    return f"<{kind}>{base}{sub or ''}{sup or ''}</{kind}>"
+
+
+def _big(math: Big) -> str:
+    word = len(math.text) > 1
+    kind = ' lspace="0" rspace="0.17em" movablelimits="true"' if word else ' class="big"'
+    sign = f"<mo{kind}>{escape(math.text)}</mo>"
+    lines = [element(line) for line in math.under]
+    under = lines[0] if len(lines) == 1 else ""
+    if len(lines) > 1:
+        stacked = "".join(f"<mtr><mtd>{line}</mtd></mtr>" for line in lines)
+        under = f'<mtable class="under">{stacked}</mtable>'
+    over = element(math.over) if math.over is not None else ""
+    name = f"m{'under' if under else ''}{'over' if over else ''}"
+    limits = f"<{name}>{sign}{under}{over}</{name}>" if under or over else sign
+    return f"<mrow>{limits}{element(math.body)}</mrow>"
+
+
+def _fenced(left: str, body: Math, right: str) -> str:
+    grows = ' stretchy="true"' if tall(body) else ' stretchy="false"'
+    opened = f'<mo form="prefix"{grows}>{escape(left)}</mo>' if left else ""
+    closed = f'<mo form="postfix"{grows}>{escape(right)}</mo>' if right else ""
+    return f"<mrow>{opened}{element(body)}{closed}</mrow>"
+
+
+def _test(math: Math) -> Math:
+    return math if isinstance(math, Upright) else Row((Upright("if "), math))
+
+
+def _table(rows: Iterable[tuple[Math, ...]], kind: str) -> str:
+    lines = (
+        f"<mtr>{''.join(f'<mtd>{element(cell)}</mtd>' for cell in row)}</mtr>" for row in rows
+    )
+    return f'<mtable class="{kind}">{"".join(lines)}</mtable>'
