@@ -1,0 +1,35 @@
+"""Words and source code as Typst: every character that Typst could read as a command is escaped."""
+
+from __future__ import annotations
+
+_PLAIN = {"'": "’", "\t": " ", "\n": " ", "\r": " "}
+_MATH = "ᵀ⊤′½√∂∑⋯⟨⟩⌊⌋⌈⌉⋆⊙"
+"""Characters that only the mathematical font of the page has."""
+
+
+def escape(text: str) -> str:
+    """The text as Typst sets it, letter by letter."""
+    return "".join(_escaped(c) for c in text)
+
+
+def _escaped(c: str) -> str:
+    if c in _PLAIN:
+        return _PLAIN[c]
+    if c in _MATH:
+        return f'#symbol("{c}")' if c in "½" else f"#signs({string(c)})"
+    if c.isascii() and c.isprintable():
+        return c if c.isalnum() or c == " " else f"\\{c}"
+    if c.isprintable() and (ord(c) < 0x500 or 0x2000 < ord(c) < 0x2300):
+        return c
+    return f"#raw({string(f'U+{ord(c):04X}')})"  # rather a code point than an empty box
+
+
+def string(text: str) -> str:
+    """The text as a Typst string literal."""
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def code(text: str, language: str) -> str:
+    """A listing."""
+    body = "".join(c if c.isprintable() or c == "\n" else f"U+{ord(c):04X}" for c in text)
+    return f"#raw({string(body.rstrip())}, block: true, lang: {string(language)})"
