@@ -118,13 +118,36 @@ class For:
 
 
 @dataclass(frozen=True)
+class Loop:
+    """``for var in over: body``, where ``over`` is any iterable; For is the loop over an index."""
+
+    var: str
+    over: Array
+    body: tuple[Action, ...]
+
+
+@dataclass(frozen=True)
+class If:
+    """``if``, ``elif``, ``else``: (test, body) pairs, the test of the last may be None."""
+
+    cases: tuple[tuple[Array | None, tuple[Action, ...]], ...]
+
+
+@dataclass(frozen=True)
+class Do:
+    """An expression for its effect, such as ``np.matmul(a, b, out=c)``."""
+
+    value: Array
+
+
+@dataclass(frozen=True)
 class Return:
     """``return value``."""
 
     value: Array
 
 
-Action = Comment | Let | For | Return
+Action = Comment | Let | For | Loop | If | Do | Return
 
 
 @dataclass(frozen=True)
@@ -143,11 +166,50 @@ class Function:
 
 
 @dataclass(frozen=True)
+class Constant:
+    """A module-level name and its value, such as the matrix of a transform; ``doc`` says what."""
+
+    name: str
+    value: Array
+    doc: str = ""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """How a direction is computed for batches of ``least`` samples and more.
+
+    ``calls`` are (targets, function, strategy): what is computed by which private function.
+    ``exact`` is False where sums are reordered so that integers do not stay exact.
+    """
+
+    direction: str
+    least: int
+    calls: tuple[tuple[tuple[str, ...], str, str], ...]
+    exact: bool = True
+
+
+@dataclass(frozen=True)
 class Program:
-    """A kernel: its functions and how each was chosen (``strategies``: function → name)."""
+    """A kernel: its functions and how each was chosen.
+
+    ``strategies``: what is computed → name, for smallest batches; ``choices``: all ranges of
+    batch sizes, empty where the general strategy serves every batch.
+    """
 
     functions: tuple[Function, ...]
     strategies: tuple[tuple[str, str], ...] = ()
+    constants: tuple[Constant, ...] = ()
+    choices: tuple[Choice, ...] = ()
+
+    @property
+    def exact(self) -> bool:
+        """Whether integers of few bits stay exact in every branch."""
+        return all(choice.exact for choice in self.choices)
+
+    @property
+    def batches(self) -> tuple[int, ...]:
+        """The smallest batch of every branch: running these runs all of the text."""
+        return tuple(sorted({1, *(choice.least for choice in self.choices)}))
 
 
 def parts(array: Array) -> tuple[Array, ...]:
@@ -193,11 +255,36 @@ def _check_defined(body: tuple[Action, ...], known: set[str], where: str) -> Non
                 used = set(names(value))
                 made = set(targets(target)) if op == "=" else set()
                 used |= set(names(target)) - made
-                if missing := sorted(used - known):
-                    raise ValueError(f"{where} uses {', '.join(missing)} before it is assigned")
+                _refuse(used - known, where)
                 known |= made
             case For(var, _, inner):
                 _check_defined(inner, known | {var}, where)
-            case Return(value):
-                if missing := sorted(set(names(value)) - known):
-                    raise ValueError(f"{where} returns {', '.join(missing)}, never assigned")
+            case Loop(var, over, inner):
+                _refuse(set(names(over)) - known, where)
+                _check_defined(inner, known | {var}, where)
+            case If(cases):
+                known |= _checked_cases(cases, known, where)
+            case Do(value) | Return(value):
+                _refuse(set(names(value)) - known, where)
+
+
+def _checked_cases(
+    cases: tuple[tuple[Array | None, tuple[Action, ...]], ...], known: set[str], where: str
+) -> set[str]:
+    """What every case assigns; a case that returns does not count."""
+    made: list[set[str]] = []
+    for test, inner in cases:
+        if test is not None:
+            _refuse(set(names(test)) - known, where)
+        own = set(known)
+        _check_defined(inner, own, where)
+        if not (inner and isinstance(inner[-1], Return)):
+            made.append(own)
+    if cases[-1][0] is not None:  # no else: nothing is certain
+        made.append(set(known))
+    return set.intersection(*made) if made else set()
+
+
+def _refuse(missing: set[str], where: str) -> None:
+    if missing:
+        raise ValueError(f"{where} uses {', '.join(sorted(missing))} before it is assigned")

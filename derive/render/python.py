@@ -9,11 +9,14 @@ from ..programs import (
     Array,
     Binary,
     Comment,
+    Do,
     For,
+    If,
     Invoke,
     Item,
     Let,
     Literal,
+    Loop,
     Method,
     Name,
     Return,
@@ -24,6 +27,9 @@ from ..programs import (
 
 WIDTH = 100
 STRENGTH = {
+    "and": 0,
+    "in": 1,
+    "not in": 1,
     "==": 1,
     "!=": 1,
     "<": 1,
@@ -63,11 +69,24 @@ def lines(
                     out += _wrapped(head, value, depth)
             case For(var, extent, body):
                 out += [f"{pad}for {var} in range({extent}):", *lines(body, comment, depth + 1)]
+            case Loop(var, over, body):
+                out += _wrapped(f"{pad}for {var} in ", over, depth, ":")
+                out += lines(body, comment, depth + 1)
+            case If(cases):
+                for word, (test, body) in zip(_words(len(cases)), cases, strict=True):
+                    head = f"{pad}else:" if test is None else f"{pad}{word} {text(test)}:"
+                    out += [head, *lines(body, comment, depth + 1)]
+            case Do(value):
+                out += _wrapped(pad, value, depth)
             case Return(Tuple() as results) if len(f"{pad}return {_left(results)}") <= WIDTH:
                 out.append(f"{pad}return {_left(results)}")
             case Return(value):
                 out += _wrapped(f"{pad}return ", value, depth)
     return out
+
+
+def _words(count: int) -> list[str]:
+    return ["if", *["elif"] * (count - 1)]
 
 
 def _left(target: Array) -> str:
@@ -93,7 +112,7 @@ def text(array: Array, around: int = 0) -> str:
             own = STRENGTH[op]
             # ** groups to the right and compares are not chained: guard the other side
             sides = (own + 1, own) if op == "**" else (own, own + 1)
-            if op in ("==", "!=", "<", "<=", ">", ">="):
+            if own == STRENGTH["=="]:
                 sides = (own + 1, own + 1)
             body = f"{text(left, sides[0])} {op} {text(right, sides[1])}"
             if op == "**" and _simple(left) and _simple(right):
@@ -135,9 +154,9 @@ def _arguments(args: Sequence[Array], named: Sequence[tuple[str, Array]]) -> str
     return ", ".join([*(text(a) for a in args), *(f"{k}={text(v)}" for k, v in named)])
 
 
-def _wrapped(head: str, value: Array, depth: int) -> list[str]:
+def _wrapped(head: str, value: Array, depth: int, tail: str = "") -> list[str]:
     """One line if it fits; else broken in the brackets that are there, else in new ones."""
-    line = head + text(value)
+    line = head + text(value) + tail
     if len(line) <= WIDTH:
         return [line]
     found = _in_brackets(head, value, depth)
