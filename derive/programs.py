@@ -178,8 +178,9 @@ class Constant:
 class Choice:
     """How a direction is computed for batches of ``least`` samples and more.
 
-    ``calls`` are (targets, function, strategy): what is computed by which private function.
-    ``exact`` is False where sums are reordered so that integers do not stay exact.
+    ``least`` 0 stands for numbers of other types than float32 and float64. ``calls`` are
+    (targets, function, strategy): what is computed by which private function. ``exact`` is
+    False where sums are reordered so that integers do not stay exact.
     """
 
     direction: str
@@ -192,24 +193,14 @@ class Choice:
 class Program:
     """A kernel: its functions and how each was chosen.
 
-    ``strategies``: what is computed → name, for smallest batches; ``choices``: all ranges of
-    batch sizes, empty where the general strategy serves every batch.
+    ``strategies``: what is computed → name, for smallest batches; ``choices``: every branch, by
+    direction and batch size, empty where the general strategy serves all.
     """
 
     functions: tuple[Function, ...]
     strategies: tuple[tuple[str, str], ...] = ()
     constants: tuple[Constant, ...] = ()
     choices: tuple[Choice, ...] = ()
-
-    @property
-    def exact(self) -> bool:
-        """Whether integers of few bits stay exact in every branch."""
-        return all(choice.exact for choice in self.choices)
-
-    @property
-    def batches(self) -> tuple[int, ...]:
-        """The smallest batch of every branch: running these runs all of the text."""
-        return tuple(sorted({1, *(choice.least for choice in self.choices)}))
 
 
 def parts(array: Array) -> tuple[Array, ...]:

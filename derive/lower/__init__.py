@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from ..affine import Affine
 from ..derivations import Derivation, Gradient
-from ..equations import Equation, Statement, Tensor
+from ..equations import Equation, Statement
 from ..errors import NotDerivable
-from ..expressions import Read, Reduce, reads, rename
+from ..expressions import Read, Reduce, rename
+from ..machines import DEFAULT, Machine
 from ..programs import Function, Invoke, Literal, Name, Program
-from . import taps
+from .branching import Asked, branched
+from .compute import Work, compute, needed
 from .forms import chosen
 from .functions import function, inner_function, returned, whole
 from .scope import Scope
@@ -23,24 +24,41 @@ from .values import named
 
 __all__ = ["lower"]
 
-Work = tuple[Tensor, str, tuple[Statement, ...]]
-"""A tensor, the variable to compute, and the statements that give it."""
-
 Wanted = tuple[Gradient, str, tuple[Statement, ...]]
 """A gradient, the form chosen for it, and the statements of that form."""
 
 
-def lower(derivation: Derivation, form: str = "fastest", *, keep: bool = False) -> Program:
+def lower(
+    derivation: Derivation,
+    form: str = "fastest",
+    *,
+    keep: bool = False,
+    exact: bool = False,
+    wanted: Mapping[str, str] | None = None,
+    prefix: str = "",
+    machine: Machine = DEFAULT,
+) -> Program:
     """The program of a derivation at its sizes.
 
     ``form`` says which form of a gradient is computed where there are two: ``"scatter"``,
-    ``"gather"`` or the one that multiplies less. With ``keep``, as inside a network, arrays come
-    with one batch axis and of one dtype, ``forward`` also returns those of its values that
-    ``backward`` reads, and ``backward`` takes only what it uses. Raises ``NotDerivable`` without
-    sizes.
+    ``"gather"`` or whatever is fastest, which alone uses other strategies than ``taps``. With
+    ``keep``, as inside a network, arrays come with one batch axis and of one dtype, ``forward``
+    also returns those of its values that ``backward`` reads, and ``backward`` takes only what
+    it uses. ``exact`` keeps to strategies that keep the order of sums, ``wanted`` (target →
+    strategy) forces a choice, ``prefix`` stands in the names of private functions. Raises
+    ``NotDerivable`` without sizes.
     """
     if not derivation.equation.sized:
         raise NotDerivable("a kernel needs sizes; give them with --shape")
+    if form == "fastest" and not derivation.equation.given and not derivation.equation.loss:
+        asked = Asked(keep, exact, wanted or {}, prefix, machine)
+        if (program := branched(derivation, asked)) is not None:
+            return program
+    return _general(derivation, form, keep=keep)
+
+
+def _general(derivation: Derivation, form: str, *, keep: bool) -> Program:
+    """Every target tap by tap."""
     equation = derivation.equation.at_sizes()
     resolved = derivation.resolved
     first = chosen(resolved, equation, form)[1] if resolved else (equation.forward,)
@@ -69,7 +87,7 @@ def _work(
 
 def _forward(equation: Equation, made: Sequence[Work]) -> Function:
     scope = Scope(equation)
-    _compute(scope, made)
+    compute(scope, made)
     output = equation.output
     result = returned(output, equation.forward.lhs.axes, equation)
     return function("forward", equation, (), scope, result)
@@ -84,7 +102,7 @@ def _backward(
     """Intermediate values again, then gradients from the last equation to the first."""
     scope = Scope(equation)
     last = [_work(equation, *found) for found in wanted]
-    _compute(scope, _needed((*made, *inner), last))
+    compute(scope, needed((*made, *inner), last))
     done = {gradient.of: statements[0].lhs.axes for gradient, _, statements in wanted}
     results = tuple(
         returned(tensor, done[tensor.name], equation, tensor.gradient)
@@ -102,11 +120,11 @@ def _keeping(
 ) -> tuple[Function, Function]:
     """Forward hands on what backward reads of it, so that nothing is computed twice."""
     scope, again = Scope(equation), Scope(equation)
-    _compute(scope, made)
+    compute(scope, made)
     for statement in equation.statements:
         _know(again, statement)
     last = [_work(equation, *found) for found in wanted]
-    _compute(again, _needed(inner, last))
+    compute(again, needed(inner, last))
     results = [whole(t, s[0].lhs.axes, name) for t, name, s in last]
     values = tuple(name for _, name, _ in made)
     offered = (equation.output.gradient, *(t.name for t in equation.tensors), *values)
@@ -129,39 +147,3 @@ def _know(scope: Scope, statement: Statement) -> None:
     scope.known[rhs] = value
     if isinstance(rhs, Reduce):  # a winner competes under starred letters
         scope.known[rename(rhs, {index: f"{index}*" for index in rhs.over})] = value
-
-
-def _needed(available: Sequence[Work], last: Sequence[Work]) -> list[Work]:
-    """What is available and read on the way to the last, in order, and the last."""
-    needed = list(last)
-    for work in reversed(available):
-        read = {r.tensor for _, _, statements in needed for s in statements for r in reads(s.rhs)}
-        if work[1] in read:
-            needed.insert(0, work)
-    return needed
-
-
-def _compute(scope: Scope, work: Sequence[Work]) -> None:
-    """Prepare the tensors for all reads of them, then compute one target after the other."""
-    ranges = [_ranges(scope.equation, tensor, group[0]) for tensor, _, group in work]
-    for (_, _, statements), own in zip(work, ranges, strict=True):
-        scope.begin(own)
-        scope.want(taps.reads(statements))
-    missing = [name for _, name, _ in work]
-    for (_, name, statements), own in zip(work, ranges, strict=True):
-        scope.prepare(missing)
-        scope.begin(own)
-        taps.lower(scope, name, statements)
-        missing.remove(name)
-
-
-def _ranges(equation: Equation, tensor: Tensor, statement: Statement) -> Mapping[str, Affine]:
-    """How far the indices run that a gradient's left side has of its own."""
-    axes = statement.lhs.axes
-    offset = len(axes) - len(tensor.shape)
-    known = dict(equation.extents)
-    return {
-        axis[0].bare: tensor.shape[k - offset]
-        for k, axis in enumerate(axes)
-        if len(axis) == 1 and axis[0].bare is not None and axis[0].bare not in known
-    }

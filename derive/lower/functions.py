@@ -33,14 +33,40 @@ def function(
     parameters = (*first, *(t.name for t in equation.tensors))
     body = (*scope.actions, Return(result))
     used = {n for action in body for n in _used(action)}
-    opening: list[Let] = []
-    taken = Tuple(tuple(Name(p) for p in (*parameters, "batch" if _has_batch(result) else "_")))
-    given = tuple((p, Name(p)) for p in parameters)
-    opening.append(Let(taken, Invoke("_arrays", (), given)))
+    opening: list[Let] = [taken(parameters, result)]
     opening += _facts(_leading(equation, first), used)
     opening += _split(equation, parameters, used)
     returns = "np.ndarray" if name == "forward" else "Gradients"
     return Function(name, parameters, (*opening, *body), returns=returns, given=GIVEN)
+
+
+def taken(parameters: tuple[str, ...], result: Array) -> Let:
+    """``x, w, batch = _arrays(x=x, w=w)``; the batch axes only if the result has them."""
+    names = (*parameters, "batch" if _has_batch(result) else "_")
+    given = tuple((p, Name(p)) for p in parameters)
+    return Let(Tuple(tuple(Name(n) for n in names)), Invoke("_arrays", (), given))
+
+
+def result(direction: str, equation: Equation, targets: tuple[str, ...]) -> Array:
+    """What a public function returns of targets that are (N, ...) or parameters' gradients."""
+    if direction == "forward":
+        return _outward(equation.output, targets[0])
+    parts = tuple(
+        _outward(tensor, tensor.gradient) if tensor.gradient in targets else Literal("None")
+        for tensor in equation.tensors
+        if tensor.gradient in targets or tensor.integer
+    )
+    return Invoke("Gradients", parts)
+
+
+def _outward(tensor: Tensor, name: str) -> Array:
+    """The batch axes put on again; composed axes are one axis already."""
+    if not tensor.batched:
+        return Name(name)
+    sizes = tuple(Literal(str(n)) for n in tensor.sizes())
+    if not sizes:
+        return Item(Method(Name(name), "reshape", (Name("batch"),)), ("()",))
+    return Method(Name(name), "reshape", (Literal("*batch"), *sizes))
 
 
 def _has_batch(result: Array) -> bool:

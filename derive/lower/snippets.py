@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import ast
 import re
-from textwrap import dedent
+from collections.abc import Sequence
+from textwrap import dedent, indent
 
 from ..programs import (
     Action,
@@ -65,6 +66,14 @@ def snippet(text: str) -> tuple[Action, ...]:
     """
     marked = _COMMENT.sub(lambda m: f"{m[1]}{'# ' + m[2]!r}", dedent(text))
     return _body(ast.parse(marked).body)
+
+
+def nested(loops: Sequence[tuple[str, str]], body: str, depth: int = 0) -> str:
+    """``for u in range(3):`` around ``body`` for every (variable, range), as text at a depth."""
+    text = dedent(body).strip("\n")
+    for variable, over in reversed(loops):
+        text = f"for {variable} in {over}:\n{indent(text, '    ')}"
+    return indent(text, "    " * depth)
 
 
 def expression(text: str) -> Array:

@@ -1,6 +1,6 @@
 """The trilinear form behind convolution, and which statement of a derivation is one of its sides.
 
-    Φ(wide, kernel, narrow) = Σ wide[n, g, c, s·i + d·u + o] · kernel[g, f, c, u] · narrow[n, g, f, i]
+    Φ = Σ wide[n, g, c, s·i + d·u + o] · kernel[g, f, c, u] · narrow[n, g, f, i]
 
 A convolution's forward pass is ∂Φ/∂narrow, its gradients are ∂Φ/∂kernel and ∂Φ/∂wide, and the
 gathered gradient of x is ∂Φ/∂narrow of another such form. So a strategy asks one thing of a
@@ -126,11 +126,11 @@ class Windowed:
         """Multiply-adds for one sample."""
         return prod(self.counts)
 
-    def kernel_as(self, *wanted: tuple[str, ...]) -> str:
-        """The kernel as Python text, its labels in the wanted order, one axis a group of them.
+    def kernel_as(self, *wanted: str) -> str:
+        """The kernel as Python text with one axis for each word: ``kernel_as("g", "f", "cu")``.
 
-        A label may be ``g``, ``f``, ``c`` for all of a role, or ``u`` for all taps. Without
-        taps to turn or axes to move this is a reshape.
+        The letters of a word are roles: ``g`` groups, ``f`` filters, ``c`` channels, ``u`` taps
+        (in the order of the windows). Without taps to turn or axes to move it is a reshape.
         """
         taps = tuple(w.tap for w in self.windows if w.tap in self.kernel_labels)
         roles = {"g": self.groups, "f": self.filters, "c": self.channels, "u": taps}
@@ -143,11 +143,13 @@ class Windowed:
         if own != self.kernel_shape:  # composed axes are one axis in memory
             opened = f"{text}.reshape({', '.join(map(str, own))})"
         moved = opened
-        if order != self.kernel_labels:
+        long = [label for label in order if sizes[label] > 1]
+        if long != [label for label in self.kernel_labels if sizes[label] > 1]:
             axes = [self.kernel_labels.index(label) for label in order]
             moved = f"{opened}.transpose({', '.join(map(str, axes))})"
         turned = {w.tap for w in self.windows if w.flipped}
         if turned & set(order):
+            order = order if moved != opened else self.kernel_labels
             spans = ["::-1" if label in turned else ":" for label in order]
             while spans[-1] == ":":
                 spans.pop()
@@ -187,7 +189,7 @@ def _explained(where: tuple[Condition, ...], read: tuple[Expr, ...]) -> bool:
 def _form(term: Sum, factors: list[Read], scope: Scope) -> Windowed | None:
     """Which of the three tensors is wide, which is the kernel."""
     reads = [term.lhs, *factors]
-    if any(part.denominator != 1 for read in reads for part in parts(read)):
+    if not all(part.is_whole for read in reads for part in parts(read)):
         return None
     if any(scope.equation.tensor(r.tensor).integer for r in factors if _known(r.tensor, scope)):
         return None
@@ -286,8 +288,8 @@ def _window(
     if stride is None or dilation is None or offset is None or stride < 1 or dilation == 0:
         return None
     count = scope.sizes.number(tap) if tap else 1
-    flipped = dilation < 0
-    if flipped:
+    flipped = dilation < 0 and count > 1
+    if dilation < 0:
         dilation, offset = -dilation, offset + dilation * (count - 1)
     outputs = scope.sizes.number(place)
     return Window(place, size, outputs, count, stride, dilation, offset, tap, flipped)

@@ -12,7 +12,9 @@ from collections.abc import Callable
 from ..certificates import Certificate, Claim, Omitted
 from ..derivations import Derivation
 from ..graphs import NetworkDerivation
+from ..programs import Choice
 from .agreement import agreement
+from .branches import strategies, ways
 from .chain import chain
 from .inside import inside
 from .integer import integer
@@ -29,6 +31,8 @@ CLAIMS: tuple[Callable[[Derivation, Kernel], Claim | Omitted | None], ...] = (
     integer,
     numeric,
 )
+EXACT = (integer,)
+"""Claims about a way through the kernel that keeps integers exact."""
 
 
 def verify(
@@ -36,15 +40,18 @@ def verify(
     source: str,
     forms: tuple[str, ...] = (),
     progress: Callable[[str], None] = lambda _: None,
+    choices: tuple[Choice, ...] = (),
 ) -> Certificate:
     """Check every claim that applies to the kernel ``source``.
 
     ``forms`` are the sources of the same kernel with its gradients scattered and gathered;
-    their agreement is a claim too. ``progress`` is told what is being checked. Raises
-    ``Disproved``.
+    their agreement is a claim too, and so is that of the strategies that its ``choices`` are
+    between. ``progress`` is told what is being checked. Raises ``Disproved``.
     """
     others = tuple(load(form, derivation) for form in dict.fromkeys(forms) if form != source)
-    return claims(derivation, load(source, derivation), others, progress)
+    kernel = load(source, derivation)
+    every = ways(kernel, kernel.module, derivation, choices)
+    return claims(derivation, kernel, others, progress, every)
 
 
 def claims(
@@ -52,15 +59,23 @@ def claims(
     kernel: Kernel,
     others: tuple[Kernel, ...] = (),
     progress: Callable[[str], None] = lambda _: None,
+    every: tuple[tuple[Kernel, bool], ...] = (),
 ) -> Certificate:
-    """Check every claim that applies to a kernel ready to run; ``others`` are its other forms."""
+    """Check every claim that applies to a kernel ready to run.
+
+    ``others`` are its other forms, ``every`` the ways through it, the first of them exact.
+    """
+    base = every[0][0] if every else kernel
     results: list[Claim | Omitted | None] = []
     for claim in CLAIMS:
         progress(f"checking the {claim.__name__} claim")
-        results.append(claim(derivation, kernel))
+        results.append(claim(derivation, base if claim in EXACT else kernel))
     for other in others:
         progress("checking that scatter and gather agree")
-        results.append(agreement(derivation, kernel, other))
+        results.append(agreement(derivation, base, other))
+    if len(every) > 1:
+        progress("checking that all strategies agree")
+        results.append(strategies(derivation, base, every[1:]))
     return Certificate(
         tuple(r for r in results if isinstance(r, Claim)),
         tuple(r for r in results if isinstance(r, Omitted)),
@@ -68,16 +83,21 @@ def claims(
 
 
 def verify_network(
-    derivation: NetworkDerivation, source: str, progress: Callable[[str], None] = lambda _: None
+    derivation: NetworkDerivation,
+    source: str,
+    progress: Callable[[str], None] = lambda _: None,
+    choices: tuple[tuple[Choice, ...], ...] = (),
 ) -> tuple[tuple[tuple[str, Certificate], ...], Certificate]:
     """The claims of every layer about its functions in ``source``, and those of the whole chain.
 
-    Raises ``Disproved`` with the layer's name.
+    ``choices`` are those of each layer's program. Raises ``Disproved`` with the layer's name.
     """
     made = module(source, derivation.network.slug)
     layers = []
-    for node, one in derivation.pairs():
+    given = choices or ((),) * len(derivation.derivations)
+    for (node, one), own in zip(derivation.pairs(), given, strict=True):
         progress(f"checking {node.name}")
-        layers.append((node.name, claims(one, inside(node, one, made))))
+        kernel = inside(node, one, made)
+        layers.append((node.name, claims(one, kernel, every=ways(kernel, made, one, own))))
     progress("checking the whole chain")
     return tuple(layers), Certificate((chain(derivation, made),))

@@ -41,14 +41,14 @@ class _Layer:
         self.back = getattr(module, f"_{node.name}_backward")
 
     def forward(self, *arrays: Array) -> Array:
-        given, batch = _flat(self.equation, arrays)
+        given, batch = flat(self.equation, arrays)
         value, *_ = self._forward(given)
         return self._shaped(value, self.equation.output.name, batch)
 
     def backward(self, *arrays: Array) -> SimpleNamespace:
         output = self.equation.output
         upstream = () if self.equation.loss else (output.gradient,)
-        given, batch = _flat(self.equation, arrays, upstream)
+        given, batch = flat(self.equation, arrays, upstream)
         value, *kept = self._forward(given)
         asked = _parameters(self.back)
         names = [n for n in asked if n not in given and n != output.name]
@@ -65,9 +65,14 @@ class _Layer:
         return found if isinstance(found, tuple) else (found,)
 
     def _shaped(self, array: Array, name: str, batch: tuple[int, ...]) -> Array:
-        tensor = self.equation.tensor(name)
-        lead = batch if _carries(self.equation, name) else ()
-        return np.asarray(array).reshape((*lead, *tensor.sizes()))
+        return shaped(self.equation, array, name, batch)
+
+
+def shaped(equation: Equation, array: Any, name: str, batch: tuple[int, ...]) -> Array:
+    """A result with the batch axes that came in; without a name it is the output."""
+    name = name or equation.output.name
+    lead = batch if _carries(equation, name) else ()
+    return np.asarray(array).reshape((*lead, *equation.tensor(name).sizes()))
 
 
 def _parameters(function: Callable[..., Any]) -> list[str]:
@@ -80,7 +85,7 @@ def _carries(equation: Equation, name: str) -> bool:
     return equation.tensor(name).batched
 
 
-def _flat(
+def flat(
     equation: Equation, arrays: tuple[Array, ...], first: tuple[str, ...] = ()
 ) -> tuple[dict[str, Array], tuple[int, ...]]:
     """Arrays by name, of one dtype and with one batch axis, and the batch axes they had."""

@@ -1,0 +1,193 @@
+"""A kernel with more than one strategy: which private function is called for which arrays.
+
+    forward(x, w, b):  numbers of any type   ->  _forward_taps(x, w, b)
+                       few samples           ->  _y_columns(x, w, b)
+                       many samples          ->  ...
+
+Only float32 and float64 take the faster ways; objects and integers are computed tap by tap.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from ..affine import Affine
+from ..derivations import Derivation, Gradient
+from ..equations import Equation, Statement
+from ..machines import Machine
+from ..programs import (
+    Action,
+    Array,
+    Choice,
+    Constant,
+    Function,
+    If,
+    Invoke,
+    Let,
+    Name,
+    Program,
+    Return,
+    Tuple,
+)
+from . import general
+from .choose import Branch, branches
+from .compute import ranges
+from .forms import chosen
+from .functions import GIVEN, result, taken
+from .scope import Scope
+from .snippets import expression
+from .tasks import Forms, Routine, Task
+from .windowed import Windowed, windowed
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What :func:`derive.lower.lower` was asked for beside the derivation."""
+
+    keep: bool
+    exact: bool
+    wanted: Mapping[str, str]
+    prefix: str
+    machine: Machine
+
+
+@dataclass(frozen=True)
+class Direction:
+    """A direction's task, its branches, and the routines that they call."""
+
+    task: Task
+    branches: tuple[Branch, ...]
+    routines: tuple[Routine, ...]
+
+
+def branched(derivation: Derivation, asked: Asked) -> Program | None:
+    """The program of a layer of one equation; None where the general strategy is best for all."""
+    directions = [_direction(task, asked) for task in tasks(derivation, asked)]
+    if all(s is general for d in directions for b in d.branches for s, _ in b.plan):
+        return None
+    functions: list[Function] = []
+    constants: dict[str, Constant] = {}
+    for direction in directions:
+        functions.append(_entry(direction, keep=asked.keep))
+        functions += _private(direction)
+        constants |= {c.name: c for r in direction.routines for c in r.constants}
+    order = [f for f in functions if not f.name.startswith("_")]
+    order += [f for f in functions if f.name.startswith("_")]
+    choices = tuple(choice for d in directions for choice in _choices(d))
+    first = {t: name for c in choices[::-1] if c.least for ts, _, name in c.calls for t in ts}
+    return Program(tuple(order), tuple(first.items()), tuple(constants.values()), choices)
+
+
+# -- what there is to compute ------------------------------------------------------------------
+def tasks(derivation: Derivation, asked: Asked) -> tuple[Task, ...]:
+    """Forward, and backward if any gradient is wanted."""
+    equation = derivation.equation.at_sizes()
+    resolved, output = derivation.resolved, equation.output.name
+    ways = _ways(resolved, equation) if resolved else ((equation.forward,),)
+    found = [_task(equation, "forward", {output: ways}, asked)]
+    if derivation.instance:
+        gradients = {f"d{g.of}": _ways(g, equation) for g in derivation.instance}
+        found.append(_task(equation, "backward", gradients, asked))
+    return tuple(found)
+
+
+def _ways(gradient: Gradient, equation: Equation) -> Forms:
+    """Gathered and scattered, the one that the general strategy would take last."""
+    _, last = chosen(gradient, equation)
+    ways: list[tuple[Statement, ...]] = [(gradient.gather,)]
+    ways += [gradient.scatters] if gradient.scatters else []
+    return (*(way for way in ways if way != last), last)
+
+
+def _task(
+    equation: Equation, direction: str, statements: Mapping[str, Forms], asked: Asked
+) -> Task:
+    forms: dict[str, tuple[Windowed, ...]] = {}
+    bare = Task(equation, direction, statements, {}, asked.prefix, asked.machine)
+    for target, ways in statements.items():
+        found = (_form(bare, target, way[0]) for way in ways if len(way) == 1)
+        forms[target] = tuple(form for form in found if form is not None)
+    return Task(equation, direction, statements, forms, asked.prefix, asked.machine)
+
+
+def _form(task: Task, target: str, statement: Statement) -> Windowed | None:
+    scope = Scope(task.equation)
+    own: Mapping[str, Affine] = ranges(task.equation, task.tensor(target), statement)
+    scope.begin(own)
+    return windowed(statement, scope)
+
+
+# -- branches ----------------------------------------------------------------------------------
+def _direction(task: Task, asked: Asked) -> Direction:
+    found = branches(task, exact=asked.exact, wanted=asked.wanted)
+    routines: dict[str, Routine] = {}
+    for branch in found:
+        for strategy, targets in branch.plan:
+            routine = strategy.lower(task, targets)
+            routines[routine.function.name] = routine
+    return Direction(task, found, tuple(routines.values()))
+
+
+def _choices(direction: Direction) -> Iterator[Choice]:
+    """The general way for numbers of any type, then one for each branch."""
+    task = direction.task
+    every = tuple(task.statements)
+    fallback = general.lower(task, every).function.name
+    yield Choice(task.direction, 0, ((every, fallback, general.NAME),))
+    for branch in direction.branches:
+        calls = tuple(
+            (targets, strategy.lower(task, targets).function.name, strategy.NAME)
+            for strategy, targets in branch.plan
+        )
+        exact = all(strategy.EXACT for strategy, _ in branch.plan)
+        yield Choice(task.direction, branch.least, calls, exact)
+
+
+def _entry(direction: Direction, *, keep: bool) -> Function:
+    """``forward`` or ``backward``: whichever private functions serve these arrays."""
+    task = direction.task
+    equation, targets = task.equation, tuple(task.statements)
+    upstream = (equation.output.gradient,) if task.direction == "backward" else ()
+    fallback = general.lower(task, targets).function
+    lead = fallback.parameters[0]
+    cases: list[tuple[Array | None, tuple[Action, ...]]]
+    cases = [(expression(f'{lead}.dtype.char not in "fd"'), (_call(fallback, targets),))]
+    last = direction.branches[-1]
+    for branch, after in zip(direction.branches, (*direction.branches[1:], None), strict=True):
+        test = expression(f"len({lead}) < {after.least}") if after else None
+        cases.append((test if branch is not last else None, _calls(task, branch)))
+    names = {r.function.name for r in direction.routines} | {fallback.name}
+    given = (*GIVEN, *sorted(names))
+    parameters = (*upstream, *(t.name for t in equation.tensors))
+    made = tuple(Name(t) for t in targets)
+    if keep:
+        used = {p for r in direction.routines for p in r.function.parameters}
+        kept = tuple(p for p in parameters if p in {*used, *fallback.parameters})
+        value = made[0] if len(made) == 1 else Tuple(made)
+        return Function(task.direction, kept, (If(tuple(cases)), Return(value)), given=given)
+    shown = result(task.direction, equation, targets)
+    body = (taken(parameters, shown), If(tuple(cases)), Return(shown))
+    returns = "np.ndarray" if task.direction == "forward" else "Gradients"
+    return Function(task.direction, parameters, body, returns=returns, given=given)
+
+
+def _calls(task: Task, branch: Branch) -> tuple[Action, ...]:
+    return tuple(
+        _call(strategy.lower(task, targets).function, targets) for strategy, targets in branch.plan
+    )
+
+
+def _call(function: Function, targets: Iterable[str]) -> Let:
+    names: tuple[Array, ...] = tuple(Name(target) for target in targets)
+    value = Invoke(function.name, tuple(Name(p) for p in function.parameters))
+    return Let(names[0] if len(names) == 1 else Tuple(names), value)
+
+
+def _private(direction: Direction) -> list[Function]:
+    """The routines, and the general one that serves every type of number."""
+    task = direction.task
+    fallback = general.lower(task, tuple(task.statements)).function
+    every = {fallback.name: fallback}
+    every |= {r.function.name: r.function for r in direction.routines}
+    return list(every.values())
