@@ -185,7 +185,5 @@ def _test(math: Math) -> Math:
 
 
 def _table(rows: Iterable[tuple[Math, ...]], kind: str) -> str:
-    lines = (
-        f"<mtr>{''.join(f'<mtd>{element(cell)}</mtd>' for cell in row)}</mtr>" for row in rows
-    )
+    lines = (f"<mtr>{''.join(f'<mtd>{element(cell)}</mtd>' for cell in row)}</mtr>" for row in rows)
     return f'<mtable class="{kind}">{"".join(lines)}</mtable>'
