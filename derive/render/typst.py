@@ -99,7 +99,7 @@ def _broken(left: Math, pieces: tuple[Math, ...]) -> list[str]:
         lines[-1].append(formula(piece))
         used += size
     first, *more = (" ".join(line) for line in lines)
-    return [f"{formula(left)} & {first}", *(f"& wide {line}" for line in more)]
+    return [f"{formula(left)} & {first}", *(f'& wide "" {line}' for line in more)]
 
 
 def _columns(value: Display) -> list[str]:
