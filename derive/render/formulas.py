@@ -246,13 +246,12 @@ def _bracket(conditions: tuple[Condition, ...], notation: Notation) -> tuple[int
 
     Around equations too where δ is the letter of the upstream gradient.
     """
-    kronecker = notation.shown != "delta"
     deltas: list[Math] = [
         Scripts(Symbol("delta"), joined([affine(c.left), affine(c.right)], COMMA))
         for c in conditions
-        if isinstance(c, Equal) and kronecker
+        if isinstance(c, Equal) and notation.kronecker
     ]
-    others = [condition(c) for c in conditions if not isinstance(c, Equal) or not kronecker]
+    others = [condition(c) for c in conditions if not isinstance(c, Equal) or not notation.kronecker]
     if others:
         deltas.append(Fenced("[", joined(others, COMMA), "]"))
     return (ATOM, deltas[0]) if len(deltas) == 1 else (PRODUCT, joined(deltas, TIMES))

@@ -110,6 +110,11 @@ class Notation:
         return cls(output.gradient, gradients, dict(equation.extents), shown)
 
     @property
+    def kronecker(self) -> bool:
+        """Whether δ is Kronecker's, and not the letter of the upstream gradient."""
+        return self.shown != "delta"
+
+    @property
     def short(self) -> bool:
         """Whether the upstream gradient has a letter of its own."""
         return self.upstream not in self.gradients

@@ -113,7 +113,8 @@ def _resolved(sheet: Sheet) -> list[Block]:
     if resolved is None:
         return []
     say, output = sheet.say.say, Symbol(sheet.equation.output.name)
-    out: list[Block] = [Heading(2, say("headings.resolved")), Paragraph(say("resolved.intro"))]
+    key = "intro" if sheet.notation.kronecker else "intro_bracket"
+    out: list[Block] = [Heading(2, say("headings.resolved")), Paragraph(say(f"resolved.{key}"))]
     out += steps(resolved, sheet, here=True)
     if resolved.scatter_steps:
         out.append(Paragraph(say("resolved.scatter", output=output)))
