@@ -1,7 +1,6 @@
 (() => {
   "use strict";
-  const root = document.documentElement;
-  root.classList.add("scripted");
+  const words = document.body.dataset;
 
   function element(name, attributes, text) {
     const made = document.createElement(name);
@@ -10,37 +9,42 @@
     return made;
   }
 
-  /* Copying: the clipboard, else the text itself, selected. */
-  async function copy(button) {
-    const code = button.parentElement.querySelector("code");
-    const text = button.dataset.tex ?? code.textContent;
-    try {
-      await navigator.clipboard.writeText(text);
-    } catch {
-      shown(button, text);
-      return;
-    }
-    const label = button.textContent;
-    button.textContent = button.dataset.done;
-    button.classList.add("done");
-    setTimeout(() => {
-      button.textContent = label;
-      button.classList.remove("done");
-    }, 1500);
+  const filled = (text, slots) => text.replace(/\{(\w+)\}/g, (_, name) => slots[name]);
+
+  /* Copying: to the clipboard, else the text is shown and selected. */
+  function copier(box, shown, label, text) {
+    const button = element("button", { type: "button", class: "copy", "aria-label": label }, shown);
+    button.addEventListener("click", async () => {
+      try {
+        await navigator.clipboard.writeText(text);
+      } catch {
+        reveal(button, label, text);
+        return;
+      }
+      button.textContent = words.copied;
+      button.classList.add("done");
+      setTimeout(() => {
+        button.textContent = shown;
+        button.classList.remove("done");
+      }, 1500);
+    });
+    box.append(button);
   }
-  function shown(button, text) {
+  function reveal(button, label, text) {
     let area = button.parentElement.querySelector(".pasted");
     if (!area) {
-      area = element("textarea", { class: "pasted", readonly: "", "aria-label": button.getAttribute("aria-label") });
+      area = element("textarea", { class: "pasted", readonly: "", "aria-label": label });
       button.before(area);
     }
     area.value = text;
     area.select();
   }
-  document.addEventListener("click", (event) => {
-    const button = event.target.closest("button.copy");
-    if (button && !button.dataset.busy) copy(button);
+  document.querySelectorAll(".display").forEach((box, n) => {
+    copier(box, words.copyTex, filled(words.copyFormula, { number: n + 1 }), box.dataset.tex);
   });
+  for (const box of document.querySelectorAll(".listing")) {
+    copier(box, words.copy, words.copyCode, box.querySelector("code").textContent);
+  }
 
   /* Steps: one at a time, by slider, buttons and arrow keys. */
   const open = new Map();
@@ -49,7 +53,6 @@
     if (steps.length > 1) slide(box, steps);
   }
   function slide(box, steps) {
-    const words = box.dataset;
     const bar = element("div", { class: "controls", role: "group", "aria-label": words.slider });
     const back = element("button", { type: "button" }, words.previous);
     const range = element("input", { type: "range", min: 1, max: steps.length, value: 1, "aria-label": words.slider });
@@ -67,8 +70,8 @@
         else step.removeAttribute("hidden");
       });
       range.value = now + 1;
-      said.textContent = steps[now].dataset.label;
-      range.setAttribute("aria-valuetext", steps[now].dataset.label);
+      said.textContent = filled(words.step, { number: now + 1, count: steps.length });
+      range.setAttribute("aria-valuetext", said.textContent);
       back.disabled = !single || now === 0;
       on.disabled = !single || now === steps.length - 1;
       range.disabled = !single;

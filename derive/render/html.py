@@ -40,6 +40,14 @@ from .phrases import phrases
 from .templates import template
 from .text import inline as words
 
+SPOKEN = (
+    *("copy", "copy_tex", "copy_formula", "copy_code", "copied"),
+    *("step", "previous", "next", "all", "single", "slider"),
+)
+"""The phrases that the page's script needs, which reach it as attributes of the body."""
+SLOTS = {name: f"{{{name}}}" for name in ("number", "count")}
+"""Slots that the script fills."""
+
 
 def html(document: Document, language: str = "en") -> str:
     """The page of a document, in the words of a language."""
@@ -51,6 +59,7 @@ def html(document: Document, language: str = "en") -> str:
         contents=page.contents,
         contents_title=page.said("contents"),
         skip=page.said("skip"),
+        spoken={key.replace("_", "-"): page.said(key, **SLOTS) for key in SPOKEN},
         hues=list(zip(HUES, DARK, strict=True)),
         explorer=any(isinstance(value, Explorer) for value in document.blocks),
         blocks=blocks,
@@ -75,7 +84,6 @@ class _Page:
         self.contents: list[tuple[str, str]] = []
         self.section = ""
         self._taken: set[str] = set()
-        self._displays = 0
         chains = [value for value in document.blocks if isinstance(value, Steps)]
         self._subjects = Counter(subject(chain) for chain in chains)
 
@@ -98,7 +106,7 @@ class _Page:
             case Table():
                 return _table(value)
             case Listing(code, language):
-                return self._listing(code, language)
+                return _listing(code, language)
             case Steps():
                 return self._steps(value)
             case Beside(left, right):
@@ -131,45 +139,25 @@ class _Page:
         return f'<{tag} id="{name}">{inline(value.text)} {link}</{tag}>'
 
     def _display(self, value: Display) -> str:
-        self._displays += 1
-        tex = escape(pasted(value))
-        label = self.said("copy_formula", number=self._displays)
         body = columns(value.rows) if value.columns else _lines(value)
-        button = self._copy(label, self.said("copy_tex"), f' data-tex="{tex}"')
-        return f'<div class="display">\n<div class="formula">\n{body}\n</div>\n{button}\n</div>'
-
-    def _copy(self, label: str, shown: str, more: str = "") -> str:
-        done = self.said("copied")
+        tex = escape(pasted(value))
         return (
-            f'<button type="button" class="copy" aria-label="{label}" '
-            f'data-done="{done}"{more}>{shown}</button>'
-        )
-
-    def _listing(self, code: str, language: str) -> str:
-        button = self._copy(self.said("copy_code"), self.said("copy"))
-        text = highlighted(code.rstrip("\n"), language)
-        return (
-            f'<div class="listing">\n<pre><code class="{escape(language)}">'
-            f"{text}</code></pre>\n{button}\n</div>"
+            f'<div class="display" data-tex="{tex}">\n<div class="formula">\n{body}\n</div>\n</div>'
         )
 
     def _steps(self, value: Steps) -> str:
         about = subject(value)
         if self._subjects[about] > 1 and self.section:
             about = f"{self.section}-{about}"
-        name, count = self._id(f"steps-{about}"), len(value.steps)
+        name = self._id(f"steps-{about}")
         shown = []
         for number, (why, what) in enumerate(value.steps, start=1):
             step = self._id(f"step-{about}-{number}")
-            label = self.said("step", number=number, count=count)
             shown.append(
-                f'<li class="step" id="{step}" data-label="{label}">\n'
-                f"{self.block(why)}\n{self.block(what)}\n</li>"
+                f'<li class="step" id="{step}">\n{self.block(why)}\n{self.block(what)}\n</li>'
             )
-        words_of = {"previous", "next", "all", "single", "slider"}
-        data = " ".join(f'data-{key}="{self.said(key)}"' for key in sorted(words_of))
         body = "\n".join(shown)
-        return f'<div class="steps" id="{name}" {data}>\n<ol>\n{body}\n</ol>\n</div>'
+        return f'<div class="steps" id="{name}">\n<ol>\n{body}\n</ol>\n</div>'
 
     def _explorer(self, data: str) -> str:
         name = self._id("explorer")
@@ -225,6 +213,13 @@ def _table(value: Table) -> str:
     return (
         '<div class="table">\n<table>\n'
         f"<thead><tr>{head}</tr></thead>\n<tbody>\n{rows}\n</tbody>\n</table>\n</div>"
+    )
+
+
+def _listing(code: str, language: str) -> str:
+    text = highlighted(code.rstrip("\n"), language)
+    return (
+        f'<div class="listing">\n<pre><code class="{escape(language)}">{text}</code></pre>\n</div>'
     )
 
 
