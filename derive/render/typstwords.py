@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 _PLAIN = {"'": "’", "\t": " ", "\n": " ", "\r": " "}
-_MATH = "⊤′√∂∑⋯⟨⟩⌊⌋⌈⌉⋆⊙×·−≤≥≠∣∈→∞"
+_MATH = "⊤′√∂∑⋯⟨⟩⌊⌋⌈⌉⋆⊙≤≥≠∣∈→∞"
 """Signs that belong into the mathematical font of the page, like the Greek letters."""
 
 
