@@ -5,7 +5,12 @@ from __future__ import annotations
 from ...derivations import Gradient
 from ...documents import Figure
 from ..sheet import Sheet
+from .columns import columns
+from .connections import connections
+from .reach import reach
+from .sharing import sharing
 from .windows import windows
+from .winners import winners
 
 
 def forward_figures(sheet: Sheet) -> list[Figure]:
@@ -15,12 +20,13 @@ def forward_figures(sheet: Sheet) -> list[Figure]:
 
 def gradient_figures(gradient: Gradient, sheet: Sheet) -> list[Figure]:
     """Beside the two forms of one gradient."""
-    return _there()
+    pictures = (reach, sharing, winners)
+    return _there(*(picture(gradient, sheet) for picture in pictures))
 
 
 def matrix_figures(sheet: Sheet) -> list[Figure]:
     """Beside the sparse matrix."""
-    return _there()
+    return _there(connections(sheet), columns(sheet))
 
 
 def _there(*figures: Figure | None) -> list[Figure]:

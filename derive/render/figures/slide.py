@@ -7,14 +7,14 @@ At most two axes slide in a picture; every other index stands at 0.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 
 from ...affine import Affine
 from ...documents import Math
-from ...equations import Statement
-from ...expressions import Read, Reduce, reads, walk
-from ..entries import Frame, Product, entry
+from ...equations import ZERO_OUTSIDE, Statement
+from ...expressions import Expr, Read, Reduce, reads, walk
+from ..entries import Frame, entry
 from ..formulas import expression
 from ..notation import Notation, Taps
 from ..sheet import Sheet
@@ -61,7 +61,7 @@ class Touch:
 class Slide:
     """Windows over x; ``spreads`` if entries of x are sent to windows of y instead.
 
-    ``turns`` says for each axis whether the window is read backwards.
+    ``zeros`` says whether a read outside of x gives 0 and takes part.
     """
 
     x: Plane
@@ -69,6 +69,7 @@ class Slide:
     taps: Taps
     touches: tuple[Touch, ...]
     spreads: bool
+    zeros: bool
     notation: Notation
 
     def plain(self, tensor: str, place: Place) -> Math:
@@ -173,8 +174,8 @@ def _slide(
             there = _at(lhs if spreads else read, (y if spreads else x).axes, values)
             pair = (there, place) if spreads else (place, there)
             touches.append(Touch(pair[0], taps.number(at), at, pair[1]))
-    notation = _unhued(sheet)
-    return Slide(x, y, taps, tuple(touches), spreads, notation) if touches else None
+    zeros = sheet.equation.tensor(x.tensor).outside == ZERO_OUTSIDE and not spreads
+    return Slide(x, y, taps, tuple(touches), spreads, zeros, _unhued(sheet))
 
 
 def _at(read: Read, axes: tuple[int, ...], values: Mapping[str, int]) -> Place:
@@ -183,10 +184,7 @@ def _at(read: Read, axes: tuple[int, ...], values: Mapping[str, int]) -> Place:
 
 def _unhued(sheet: Sheet) -> Notation:
     """Numbered entries in the colour of the text: their cells carry the hue."""
-    numbered = sheet.numbered
-    return Notation(
-        numbered.upstream, numbered.gradients, numbered.extents, numbered.shown, numbered.base
-    )
+    return replace(sheet.numbered, taps=None)
 
 
 def _binds(statement: Statement, names: tuple[str, ...]) -> bool:
@@ -209,19 +207,30 @@ def plane(read: Read, axes: tuple[int, ...], frame: Frame) -> Plane:
     return Plane(read.tensor, axes, tuple(shape[k] for k in axes), len(axes) == len(shape))
 
 
+Terms = list[tuple[dict[str, int], Expr]]
+"""The values of the summed indices, and the product that belongs to them."""
+
+
 def products(
     statement: Statement, place: Place, drawn: tuple[str, ...], frame: Frame, shown: set[str]
-) -> list[Product]:
+) -> Terms:
     """The products of one entry in the drawn slice: indices outside of ``shown`` are 0.
 
     ``place`` says where the indices ``drawn`` of the left side stand.
     """
     known = dict(zip(drawn, place, strict=True))
     position = tuple(known.get(name, 0) for name in frame.ranges(statement.lhs))
-    out = []
+    out: Terms = []
     for part in entry(statement, position, frame):
         for one in part.products:
             values = dict(zip(part.over, one.place, strict=True))
             if all(v == 0 for name, v in values.items() if name not in shown):
-                out.append(one)
+                out.append((values, one.body))
     return out
+
+
+def names_of(read: Read, axes: tuple[int, ...]) -> tuple[str, ...]:
+    """The bare indices of some axes; empty if one of them is not bare."""
+    bare = [read.axes[k][0].bare for k in axes if len(read.axes[k]) == 1]
+    found = tuple(name for name in bare if name is not None)
+    return found if len(found) == len(axes) else ()

@@ -33,7 +33,8 @@ def windows(sheet: Sheet) -> Figure | None:
     weights = "" if slide.taps.tensor else "_plain"
     caption = say.say(f"figures.{kind}{weights}", slots)
     if padded(slide):
-        caption += say.say("figures.spread_cut" if slide.spreads else "figures.padding")
+        cut = "cut" if slide.spreads else "zeros" if slide.zeros else "skipped"
+        caption += say.say(f"figures.{cut}")
     if not (slide.x.whole and slide.y.whole):
         caption += say.say("figures.slice")
     shapes = {"size": _by(slide.x.shape), "window": _by(slide.taps.sizes)}
@@ -82,17 +83,21 @@ def _frame(slide: Slide, place: Place, down: bool) -> Part:
     return beside(first, arrow(), second, gap=0.2)
 
 
-def over(slide: Slide, place: Place) -> Part:
-    """The tensor under the window, its padding dashed, the taps of one window in their hues."""
+def over(slide: Slide, place: Place, tensor: str = "") -> Part:
+    """The tensor under the window, its padding dashed, the taps of one window in their hues.
+
+    With ``tensor`` its entries have another name, that of its gradient say.
+    """
     plane = slide.y if slide.spreads else slide.x
+    name = tensor or plane.tensor
     start, shape = slide.frame
     here = [t for t in slide.touches if (t.x if slide.spreads else t.y) == place]
     hues = {(t.y if slide.spreads else t.x): t.tap for t in here}
 
     def label(at: Place) -> Math | None:
         if plane.holds(at):
-            return slide.plain(plane.tensor, at)
-        return None if slide.spreads else Numeral("0") if at in hues else None
+            return slide.plain(name, at)
+        return Numeral("0") if slide.zeros and at in hues else None
 
     def kind(at: Place) -> str:
         if not plane.holds(at):
