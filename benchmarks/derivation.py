@@ -52,7 +52,7 @@ def main() -> None:
         two, source = best(lambda d=derivation: pipeline.kernel(d), 3)
         proof, certificate = best(lambda d=derivation, s=source: pipeline.prove(d, s), 1)
         made = pipeline.Made(derivation, source, certificate)
-        three, _ = best(lambda m=made: pipeline.notes(m), 3)
+        three, _ = best(lambda m=made: pipeline.page(pipeline, m, "tex"), 3)
         row = [one, two, three, one + two + three]
         print(f"{name:<18}" + "".join(f"{1000 * t:>9.1f}" for t in row) + f"{1000 * proof:>10.0f}")
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields
+from difflib import get_close_matches
 from pathlib import Path
 from types import ModuleType
 from typing import Any, overload
@@ -19,6 +20,7 @@ from typing import Any, overload
 from . import assembly, derivations, geometry, graphs, layers, networks, pipeline, specs, writing
 from .certificates import Certificate
 from .equations import Layer
+from .errors import UsageError
 from .geometry import Sizes
 from .graphs import Network
 from .networks import Item
@@ -116,9 +118,17 @@ class Results:
         certificate: Certificate = self.made.certificate
         return certificate
 
-    def latex(self, *, index_base: int = 0, full: bool = False) -> str:
-        """The notes, a whole LaTeX document."""
-        return str(self.arrows.notes(self.made, Options(style=Style(index_base, full))))
+    def latex(self, **style: Any) -> str:
+        """The notes, a whole LaTeX document.
+
+        ``style`` is any of ``index_base=0``, ``full=False``, ``notation="g"``, ``title=""``,
+        ``language="en"`` and ``templates=""``, as on the command line. Raises UsageError.
+        """
+        return pipeline.page(self.arrows, self.made, "tex", _style(style))
+
+    def html(self, **style: Any) -> str:
+        """The notes, a whole page of its own; ``style`` as for :meth:`latex`."""
+        return pipeline.page(self.arrows, self.made, "html", _style(style))
 
     def write(
         self,
@@ -127,9 +137,14 @@ class Results:
         name: str = "",
         formats: Iterable[str] = Options.formats,
         force: bool = False,
+        **style: Any,
     ) -> Path:
-        """Write the folder that the command line writes; returns its path."""
-        options = Options(name=name, formats=tuple(formats))
+        """Write the folder that the command line writes; returns its path.
+
+        ``style`` as for :meth:`latex`.
+        """
+        given = formats.split(",") if isinstance(formats, str) else formats
+        options = Options(name=name, formats=tuple(given), style=_style(style))
         folder = Path(out) / (name or self._slug())
         files = self.arrows.files(self.made, options)
         writing.write(folder, files, self.arrows.facts(self.made), force=force)
@@ -137,6 +152,17 @@ class Results:
 
     def _slug(self) -> str:
         raise NotImplementedError
+
+
+def _style(given: Mapping[str, Any]) -> Style:
+    """The keywords as a Style; UsageError for one that there is not."""
+    known = [field.name for field in fields(Style)]
+    for name in given:
+        if name not in known:
+            close = get_close_matches(name, known, 1, 0.6)
+            hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(known)}"
+            raise UsageError(f"unknown option {name!r}; {hint}")
+    return Style(**given)
 
 
 class Derivation(Results, derivations.Derivation):

@@ -17,15 +17,17 @@ from . import pipeline
 from .errors import NetworkError, UsageError
 from .layers import layers, parameters, spec
 from .networks import SECOND, counted
-from .specs import DEFAULTS, Options, Spec
+from .specs import DEFAULTS, PLAIN, Options, Spec, Style
 
 if TYPE_CHECKING:
     from types import ModuleType
 
     from .certificates import Certificate
+    from .documents import Document
     from .equations import Layer
     from .graphs import Draft, Network, NetworkDerivation, NetworkSpec, Node
     from .render.chapters import Trial
+    from .writing import Content
 
 Shape = tuple[int, ...]
 
@@ -66,6 +68,7 @@ def layer(spec: NetworkSpec, options: Options = DEFAULTS) -> Network:
         before = name
     words = shlex.join((*spec.arguments, *options.arguments))
     slug = options.name or spec.slug
+    pipeline.check(options.style, *(node.equation for node in nodes))
     return Network(slug, spec.title, spec.text, f"{pipeline.COMMAND} {words}", tuple(nodes))
 
 
@@ -186,9 +189,9 @@ def summary(made: Assembled, names: Iterable[str], **style: Any) -> str:
 
 
 # -- files -------------------------------------------------------------------------------------
-def files(made: Assembled, options: Options = DEFAULTS) -> dict[str, str]:
-    """Name → text of every file that is wanted."""
-    texts: dict[str, str] = {}
+def files(made: Assembled, options: Options = DEFAULTS) -> dict[str, Content]:
+    """Name → content of every file that is wanted."""
+    texts: dict[str, Content] = {}
     if "py" in options.formats:
         public = ["forward", "gradients", "init", "sgd_step"]
         public += ["loss"] if made.derivation.network.loss else []
@@ -196,18 +199,15 @@ def files(made: Assembled, options: Options = DEFAULTS) -> dict[str, str]:
         listed = ", ".join(f'"{name}"' for name in ["EQUATIONS", "SHAPES", *sorted(public)])
         texts["__init__.py"] = PACKAGE.format(names=names, listed=listed)
         texts["kernel.py"] = made.source
-    if "tex" in options.formats:
-        texts["notes.tex"] = notes(made, options)
-    return texts
+    return texts | pipeline.printed(options, lambda: document(made, options.style))
 
 
-def notes(made: Assembled, options: Options = DEFAULTS) -> str:
-    """The source of notes.tex."""
+def document(made: Assembled, style: Style = PLAIN) -> Document:
+    """The notes, before any format is chosen."""
     from .render.chapters import chapters
-    from .render.tex import tex
 
     trial = _trial(made)
-    return tex(chapters(made.derivation, made.certificates, made.certificate, trial, options.style))
+    return chapters(made.derivation, made.certificates, made.certificate, trial, style)
 
 
 def _trial(made: Assembled) -> Trial | None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -100,8 +100,8 @@ def _derive(request: Request) -> int:
     return 0
 
 
-def _check(folder: Path, texts: Mapping[str, str], request: Request) -> int:
-    found = writing.difference(folder, texts)
+def _check(folder: Path, files: writing.Files, request: Request) -> int:
+    found = writing.difference(folder, files)
     if request.json:
         print(json.dumps({"folder": str(folder), "same": not found, "difference": found}))
     elif not request.quiet:

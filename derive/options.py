@@ -7,10 +7,9 @@ from typing import Any
 
 from .errors import UsageError
 from .names import why_not
-from .specs import Options, Style
+from .specs import FORMATS, Options, Style
 
-FORMATS = ("py", "tex")
-"""The formats there are, in the order they are written."""
+_DEFAULT = ",".join(Options.formats)
 
 
 def add(group: Any) -> None:
@@ -18,14 +17,25 @@ def add(group: Any) -> None:
     group.add_argument("--wrt", metavar="x,w", help="which gradients (default all)")
     group.add_argument("--out", metavar="DIR", default="generated", help="default ./generated")
     group.add_argument("--name", metavar="NAME", help="folder and module name")
-    group.add_argument("--formats", metavar="py,tex", help=f"of {','.join(FORMATS)}; default all")
-    group.add_argument("--index-base", metavar="0|1", default="0", help="first index in notes")
-    group.add_argument("--full", action="store_true", help="every entry, however many")
+    known = f"of {','.join(FORMATS)}; default {_DEFAULT}"
+    group.add_argument("--formats", metavar=_DEFAULT, default=_DEFAULT, help=known)
     group.add_argument("--json", action="store_true", help="machine-readable result on stdout")
     group.add_argument("--quiet", action="store_true", help="print nothing")
     group.add_argument("--dry-run", action="store_true", help="write nothing")
     group.add_argument("--check", action="store_true", help="compare with what is there")
     group.add_argument("--force", action="store_true", help="overwrite others' files too")
+
+
+def add_style(group: Any) -> None:
+    """Add the options about how notes are written."""
+    group.add_argument("--title", metavar="TEXT", default="", help="what stands at the head")
+    letters = "the upstream gradient: g (default), δ (delta), ∂L/∂y (dL/dy), or any free letter"
+    group.add_argument("--notation", metavar="g", default="g", help=letters)
+    group.add_argument("--index-base", metavar="0|1", default="0", help="first index in notes")
+    group.add_argument("--full", action="store_true", help="every entry, however many")
+    group.add_argument("--language", metavar="en", default="en", help="of the words (default en)")
+    own = "your own notes.tex.j2, notes.html.j2, page.css, notes.typ.j2, phrases/<language>.toml"
+    group.add_argument("--templates", metavar="DIR", default="", help=f"a folder with {own}")
 
 
 def read(given: argparse.Namespace) -> Options:
@@ -34,19 +44,15 @@ def read(given: argparse.Namespace) -> Options:
         raise UsageError(f"--name (={given.name[:80]!r}) {reason}")
     if given.index_base not in ("0", "1"):
         raise UsageError(f"--index-base (={given.index_base[:20]!r}) must be 0 or 1")
-    return Options(
-        wrt=None if given.wrt is None else tuple(given.wrt.split(",")),
-        name=given.name or "",
-        formats=_formats(given.formats),
-        style=Style(int(given.index_base), given.full),
-    )
-
-
-def _formats(text: str | None) -> tuple[str, ...]:
-    wanted = FORMATS if text is None else tuple(text.split(","))
-    for name in wanted:
-        if name not in FORMATS:
-            raise UsageError(
-                f"--formats (={name[:20]!r}): no such format; there are {', '.join(FORMATS)}"
-            )
-    return tuple(name for name in FORMATS if name in wanted)
+    wanted = [word.strip() for word in given.formats.split(",")]
+    known = sorted(dict.fromkeys(wanted), key=lambda f: FORMATS.index(f) if f in FORMATS else -1)
+    words = {name: getattr(given, name) for name in ("notation", "title", "language", "templates")}
+    try:
+        return Options(
+            wrt=None if given.wrt is None else tuple(given.wrt.split(",")),
+            name=given.name or "",
+            formats=tuple(known),
+            style=Style(int(given.index_base), given.full, **words),
+        )
+    except UsageError as error:  # the nouns name the value, the flag is the same word
+        raise UsageError(f"--{error}") from error

@@ -7,18 +7,22 @@ so that a wrong flag costs no import of SymPy.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from .errors import UsageError
-from .specs import DEFAULTS, Options, Spec
+from .specs import DEFAULTS, PLAIN, Options, Spec, Style
 
 if TYPE_CHECKING:  # the nouns cost milliseconds too
     from .certificates import Certificate
     from .derivations import Derivation
+    from .documents import Document
     from .equations import Equation, Layer
+    from .writing import Content
 
 COMMAND = "python -m derive"
 
@@ -45,7 +49,7 @@ def layer(spec: Spec, options: Options = DEFAULTS) -> Layer:
     if spec.loss:
         equations = (*equations[:-1], replace(equations[-1], loss=True))
     wrt = "_wrt_" + "_".join(options.wrt) if options.wrt is not None else ""
-    return Layer(
+    made = Layer(
         name=spec.name,
         slug=options.name or spec.slug + wrt,
         title=spec.title,
@@ -54,6 +58,31 @@ def layer(spec: Spec, options: Options = DEFAULTS) -> Layer:
         command=f"{COMMAND} {shlex.join((*spec.arguments, *options.arguments))}",
         source=spec.source,
     )
+    check(options.style, made.equation)
+    return made
+
+
+def check(style: Style, *equations: Equation) -> None:
+    """Refuse a letter, a language or templates that cannot be, before any work is done."""
+    if style.notation != PLAIN.notation:
+        from .render.notation import Notation
+
+        for equation in equations:
+            Notation.of(equation, style.notation)
+    if style.templates or style.language != PLAIN.language:
+        with dressed(style):
+            pass
+
+
+@contextmanager
+def dressed(style: Style) -> Iterator[None]:
+    """Templates and language of whatever is printed within."""
+    from .render.phrases import phrases
+    from .render.templates import using
+
+    with using(style.templates, style.language):
+        phrases()
+        yield
 
 
 def derive(layer: Layer, wrt: tuple[str, ...] | None = None) -> Derivation:
@@ -101,23 +130,48 @@ def module(made: Made) -> ModuleType:
     return module(made.source, made.derivation.layer.slug)
 
 
-def files(made: Made, options: Options = DEFAULTS) -> dict[str, str]:
-    """Name → text of every file that is wanted."""
-    texts: dict[str, str] = {}
+def files(made: Made, options: Options = DEFAULTS) -> dict[str, Content]:
+    """Name → content of every file that is wanted."""
+    code: dict[str, Content] = {}
     if "py" in options.formats and made.source:
-        texts["__init__.py"] = PACKAGE
-        texts["kernel.py"] = made.source
-    if "tex" in options.formats:
-        texts["notes.tex"] = notes(made, options)
-    return texts
+        code = {"__init__.py": PACKAGE, "kernel.py": made.source}
+    return code | printed(options, lambda: document(made, options.style))
 
 
-def notes(made: Made, options: Options = DEFAULTS) -> str:
-    """The source of notes.tex."""
-    from .render.notes import notes
+def printed(options: Options, document: Callable[[], Document]) -> dict[str, Content]:
+    """Name → content of the notes in every format that is wanted."""
+    if not (wanted := [f"notes.{name}" for name in options.formats if name != "py"]):
+        return {}
+    with dressed(options.style):
+        made, printers = document(), _printers(options.style.language)
+        return {name: printers[name.removeprefix("notes.")](made) for name in wanted}
+
+
+def _printers(language: str) -> dict[str, Callable[[Document], Content]]:
+    from .render.html import html
     from .render.tex import tex
+    from .render.typst import typst
+    from .typesetting import pdf
 
-    return tex(notes(made.derivation, made.certificate, made.source, options.style))
+    def pages(document: Document) -> Content:
+        sources = tex(document), typst(document)
+        return lambda: pdf(*sources)
+
+    return {"tex": tex, "html": partial(html, language=language), "pdf": pages}
+
+
+def document(made: Made, style: Style = PLAIN) -> Document:
+    """The notes, before any format is chosen."""
+    from .render.notes import notes
+
+    return notes(made.derivation, made.certificate, made.source, style)
+
+
+def page(arrows: Any, made: Any, name: str, style: Style = PLAIN) -> str:
+    """The notes of a layer or a network in one format: ``tex``, ``html`` or ``ipynb``."""
+    options = Options(formats=(name,), style=style)
+    found = printed(options, lambda: arrows.document(made, style))
+    return str(found[f"notes.{name}"])
 
 
 def formulas(derivation: Derivation) -> str:

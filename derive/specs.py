@@ -10,6 +10,7 @@ import hashlib
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 
 from .errors import UsageError
 from .geometry import LARGEST
@@ -59,6 +60,7 @@ class Style:
     ``notation``    the upstream gradient: ``∂L/∂y`` or one letter, ``g`` or ``δ`` say
     ``title``       what stands at the head; empty: the layer's own title
     ``language``    the file of phrases
+    ``templates``   a folder whose templates come before ours; empty: none
     """
 
     index_base: int = 0
@@ -66,6 +68,17 @@ class Style:
     notation: str = "g"
     title: str = ""
     language: str = "en"
+    templates: str = ""
+
+    def __post_init__(self) -> None:
+        if self.index_base not in (0, 1):
+            raise UsageError(f"index_base (={str(self.index_base)[:20]!r}) must be 0 or 1")
+        for name in ("title", "templates"):
+            text = getattr(self, name)
+            if any(not c.isprintable() for c in text) or len(text) > LONGEST_TITLE:
+                raise UsageError(
+                    f"{name} (={text[:40]!r}) must be one line, at most {LONGEST_TITLE} characters"
+                )
 
     @property
     def arguments(self) -> tuple[str, ...]:
@@ -76,11 +89,20 @@ class Style:
             *(("--notation", self.notation) if self.notation != "g" else ()),
             *(("--title", self.title) if self.title else ()),
             *(("--language", self.language) if self.language != "en" else ()),
+            *(("--templates", self.templates) if self.templates else ()),
         )
+
+
+LONGEST_TITLE = 200
+"""Characters of a title, or of a folder's name."""
 
 
 PLAIN = Style()
 """Counted from 0, in English, with g for the upstream gradient."""
+
+
+FORMATS = ("py", "tex", "html", "pdf")
+"""The formats there are, in the order they are written."""
 
 
 @dataclass(frozen=True)
@@ -95,8 +117,15 @@ class Options:
 
     wrt: tuple[str, ...] | None = None
     name: str = ""
-    formats: tuple[str, ...] = ("py", "tex")
+    formats: tuple[str, ...] = ("py", "tex", "html")
     style: Style = PLAIN
+
+    def __post_init__(self) -> None:
+        for name in self.formats:
+            if name not in FORMATS:
+                close = get_close_matches(name, FORMATS, 1, 0.5)
+                hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(FORMATS)}"
+                raise UsageError(f"formats (={name[:20]!r}): no such format; {hint}")
 
     @property
     def arguments(self) -> tuple[str, ...]:
@@ -109,7 +138,7 @@ class Options:
 
 
 DEFAULTS = Options()
-"""Everything, in both formats, counted from 0."""
+"""All gradients, in the formats that everybody needs, counted from 0."""
 
 
 def flags(settings: Mapping[str, object], defaults: Mapping[str, object]) -> tuple[str, ...]:

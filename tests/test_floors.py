@@ -21,12 +21,13 @@ NOUNS = {
     *("affine", "expressions", "functions", "equations", "derivations", "programs"),
     *("documents", "certificates", "geometry", "spatial", "classes", "specs", "names", "places"),
     "scenes",
+    "trials",
     "tensors",
     "combining",
     "graphs",
 }
 CLAIMS = {"verify"}
-PIPELINE = {"pipeline", "assembly"}
+PIPELINE = {"pipeline", "assembly", "trying"}
 DOORS = {"arguments", "options", "reports", "building", "cli", "api", "__init__", "__main__"}
 
 ORACLE = {"interpret", "explicit", "expansion"}

@@ -86,7 +86,7 @@ def _set(expr: Expr, notation: Notation) -> tuple[int, Math]:
         case Reduce():
             return _reduce(expr, notation)
         case Bracket(conditions):
-            return _bracket(conditions)
+            return _bracket(conditions, notation)
         case Partial(body, wrt):
             return _partial(body, wrt, notation)
         case Winner():
@@ -229,7 +229,7 @@ def _alternatives(args: tuple[Expr, ...], notation: Notation) -> Math:
 def _reduce(expr: Reduce, notation: Notation) -> tuple[int, Math]:
     body = expression(expr.body, notation, BIG)
     if not expr.over:
-        return PRODUCT, Row((_bracket(expr.where)[1], TIMES, body))
+        return PRODUCT, Row((_bracket(expr.where, notation)[1], TIMES, body))
     lines: list[Math] = [joined([Symbol(i) for i in expr.over], COMMA)]
     lines += [condition(c) for c in expr.where]
     if expr.op != "mean" or not all(i in notation.extents for i in expr.over):
@@ -241,14 +241,17 @@ def _reduce(expr: Reduce, notation: Notation) -> tuple[int, Math]:
     return BIG, Row((share, TIMES, Big("∑", tuple(lines), body)))
 
 
-def _bracket(conditions: tuple[Condition, ...]) -> tuple[int, Math]:
-    """δ for every equation, Iverson's bracket around all other conditions."""
+def _bracket(conditions: tuple[Condition, ...], notation: Notation) -> tuple[int, Math]:
+    """δ for every equation, Iverson's bracket around all other conditions.
+
+    Around equations too where δ is the letter of the upstream gradient.
+    """
     deltas: list[Math] = [
         Scripts(Symbol("delta"), joined([affine(c.left), affine(c.right)], COMMA))
         for c in conditions
-        if isinstance(c, Equal)
+        if isinstance(c, Equal) and notation.kronecker
     ]
-    others = [condition(c) for c in conditions if not isinstance(c, Equal)]
+    others = [condition(c) for c in conditions if not isinstance(c, Equal) or not notation.kronecker]
     if others:
         deltas.append(Fenced("[", joined(others, COMMA), "]"))
     return (ATOM, deltas[0]) if len(deltas) == 1 else (PRODUCT, joined(deltas, TIMES))

@@ -18,6 +18,18 @@ HUES = (
     "1B6C77",
     "3D3D3D",
 )
+DARK = (
+    "6CB6F5",
+    "FF9A5C",
+    "4CC9A0",
+    "E893C8",
+    "D9B84A",
+    "ABA3F7",
+    "F28B8B",
+    "5CC4D4",
+    "C6C6C6",
+)
+"""The same hues on a dark page, again with a contrast of at least 4.5 to 1."""
 
 
 def hue(number: int) -> int:

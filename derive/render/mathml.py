@@ -32,7 +32,11 @@ _TIMES = Operator("\u2062")
 _SIGNS = {"+", "−"}
 _OPENING = {"=", "+=", "<", "≤", ">", "≥", "≠", "∈", "(", ",", "←", "↦", "→"}
 """What a sign stands behind when it belongs to the number after it."""
-_LETTERS = {"∞", "⊤", "⋯", "…"}
+_LETTERS = {"∂", "∞", "⊤", "⋯", "…"}
+_TIGHT = {
+    "/": '<mo lspace="0" rspace="0">/</mo>',
+    "\u2062": "<mo>\u2062</mo>",
+}
 _MATRIX = {"[": "square", "(": "round", "|": "bars", "": "bare"}
 
 
@@ -40,14 +44,13 @@ def in_line(math: Math) -> str:
     """``<math>`` within a sentence, where a derivative reads better with a slash."""
     match math:
         case Fraction(Row((Operator("∂"), *_)) as top, Row((Operator("∂"), *_)) as bottom):
-            return f"<math>{element(top)}<mo>/</mo>{element(bottom)}</math>"
-    return f"<math>{element(math)}</math>"
+            return f"<math>{element(top)}{_TIGHT['/']}{element(bottom)}</math>"
+    return f"<math>{_inside(math)}</math>"
 
 
 def piece(math: Math, *, first: bool = True) -> str:
     """``<math>`` for one piece of a displayed line; any but the ``first`` goes on with a sign."""
-    body = _row(math.items, first=first) if isinstance(math, Row) else element(math)
-    return f'<math displaystyle="true">{body}</math>'
+    return f"<math>{_inside(math, first=first)}</math>"
 
 
 def columns(rows: tuple[tuple[Math, tuple[Math, ...]], ...]) -> str:
@@ -60,40 +63,38 @@ def columns(rows: tuple[tuple[Math, tuple[Math, ...]], ...]) -> str:
         cells += ["<mtd></mtd>"] * (count - len(pieces))
         lines.append(f"<mtr>{''.join(cells)}</mtr>")
     body = "\n".join(lines)
-    table = f'<mtable class="columns" displaystyle="true">\n{body}\n</mtable>'
-    return f'<math display="block">{table}</math>'
+    return f'<math display="block"><mtable class="columns">\n{body}\n</mtable></math>'
 
 
 def _cell(math: Math, *, first: bool) -> str:
-    body = _row(math.items, first=first) if isinstance(math, Row) else element(math)
-    return f"<mtd>{body}</mtd>" if math != Row(()) else "<mtd></mtd>"
+    return f"<mtd>{_inside(math, first=first)}</mtd>"
 
 
-def element(math: Math) -> str:
-    """The formula as one MathML element."""
+def element(math: Math, *, small: bool = False) -> str:
+    """The formula as one MathML element; a ``small`` one has no room around its operators."""
     match math:
         case Symbol(name):
             return symbol(name)
         case Numeral(text):
             return f"<mn>{escape(text)}</mn>"
-        case Operator():
-            return _operator(math, "")
+        case Operator(text):
+            return _operator(text, "", small)
         case Upright(text):
             return _upright(text)
         case Row(items):
-            return _row(items)
+            return _row(items, small)
         case Scripts(base, sub, sup):
-            return _scripts(element(base), *(s and element(s) for s in (sub, sup)))
+            return _scripts(element(base), _small(sub), _small(sup))
         case Fraction(top, bottom):
             return f"<mfrac>{element(top)}{element(bottom)}</mfrac>"
         case Big():
             return _big(math)
         case Fenced("√", body, _):
-            return f"<msqrt>{element(body)}</msqrt>"
+            return f"<msqrt>{_inside(body)}</msqrt>"
         case Fenced(left, body, right):
-            return _fenced(left, body, right)
+            return _fenced(left, body, right, small)
         case Hued(number, body):
-            return f'<mrow class="hue-{hue(number)}">{element(body)}</mrow>'
+            return _classed(element(body, small=small), f"hue-{hue(number)}")
         case Grid(rows, left, _):
             return _table((row for row in rows), f"matrix {_MATRIX[left]}")
         case Cases(rows):
@@ -114,19 +115,19 @@ def symbol(name: str) -> str:
     return _scripts(base, sub, f"<mo>{marks}</mo>" if marks else None)
 
 
-def _operator(math: Operator, form: str) -> str:
-    text = math.text
+def _operator(text: str, form: str, small: bool = False) -> str:
+    if text == "/" or (small and text == "\u2062"):
+        return _TIGHT[text]
     if text == "\u2062":
-        return '<mo rspace="0.17em">&#x2062;</mo>'
+        return '<mo rspace="0.17em">\u2062</mo>'
     if text == " ":
         return '<mspace width="1.2em"></mspace>'
     if text in _LETTERS:
         return f"<mi>{text}</mi>"
-    if text == "∂":
-        return '<mo lspace="0" rspace="0">∂</mo>'
     if text in "()":
-        form = ' stretchy="false"'
-    return f"<mo{form}>{escape(text)}</mo>"
+        return f'<mo stretchy="false">{text}</mo>'
+    close = ' lspace="0" rspace="0"' if small and text in _SIGNS else ""
+    return f"<mo{close or form}>{escape(text)}</mo>"
 
 
 def _upright(text: str) -> str:
@@ -136,19 +137,42 @@ def _upright(text: str) -> str:
     return f"<mi{variant}>{text}</mi>"
 
 
-def _row(items: tuple[Math, ...], *, first: bool = True) -> str:
-    """Items side by side; browsers guess wrongly which signs are binary, so it is said."""
+def _inside(math: Math, *, first: bool = True) -> str:
+    """What stands in ``<math>``, ``<mtd>`` or ``<msqrt>``, which are rows themselves."""
+    return "".join(_items(math.items, first)) if isinstance(math, Row) else element(math)
+
+
+def _row(items: tuple[Math, ...], small: bool) -> str:
+    out = _items(items, True, small)
+    return out[0] if len(out) == 1 else f"<mrow>{''.join(out)}</mrow>"
+
+
+def _items(items: tuple[Math, ...], first: bool, small: bool = False) -> list[str]:
+    """Items side by side; where browsers guess wrongly whether a sign is binary, it is said."""
     out = []
     for number, item in enumerate(items):
         before = items[number - 1] if number else None
         if isinstance(item, Operator) and item.text in _SIGNS:
-            unary = first if before is None else before in map(Operator, _OPENING)
-            out.append(_operator(item, f' form="{"pre" if unary else "in"}fix"'))
+            opens = isinstance(before, Operator) and before.text in _OPENING
+            form = "" if first or before is not None else ' form="infix"'
+            out.append(_operator(item.text, ' form="prefix"' if opens else form, small))
         elif item == _TIMES and isinstance(before, Numeral):
-            out.append("<mo>&#x2062;</mo>")  # 2i needs no space, s i does
+            out.append(_TIGHT["\u2062"])  # 2i needs no space, s i does
         else:
-            out.append(element(item))
-    return out[0] if len(out) == 1 else f"<mrow>{''.join(out)}</mrow>"
+            out.append(element(item, small=small))
+    return out
+
+
+def _classed(made: str, name: str) -> str:
+    """The element in a class; one that has a class already is put into a row."""
+    tag, end, _ = made.partition(">")
+    if " class=" in tag:
+        return f'<mrow class="{name}">{made}</mrow>'
+    return f'{tag} class="{name}"{end}{made[len(tag) + 1 :]}'
+
+
+def _small(math: Math | None) -> str | None:
+    return None if math is None else element(math, small=True)
 
 
 def _scripts(base: str, sub: str | None, sup: str | None) -> str:
@@ -162,22 +186,22 @@ def _big(math: Big) -> str:
     word = len(math.text) > 1
     kind = ' lspace="0" rspace="0.17em" movablelimits="true"' if word else ' class="big"'
     sign = f"<mo{kind}>{escape(math.text)}</mo>"
-    lines = [element(line) for line in math.under]
+    lines = [element(line, small=True) for line in math.under]
     under = lines[0] if len(lines) == 1 else ""
     if len(lines) > 1:
         stacked = "".join(f"<mtr><mtd>{line}</mtd></mtr>" for line in lines)
         under = f'<mtable class="under">{stacked}</mtable>'
-    over = element(math.over) if math.over is not None else ""
+    over = _small(math.over) or ""
     name = f"m{'under' if under else ''}{'over' if over else ''}"
     limits = f"<{name}>{sign}{under}{over}</{name}>" if under or over else sign
     return f"<mrow>{limits}{element(math.body)}</mrow>"
 
 
-def _fenced(left: str, body: Math, right: str) -> str:
+def _fenced(left: str, body: Math, right: str, small: bool) -> str:
     grows = ' stretchy="true"' if tall(body) else ' stretchy="false"'
     opened = f'<mo form="prefix"{grows}>{escape(left)}</mo>' if left else ""
     closed = f'<mo form="postfix"{grows}>{escape(right)}</mo>' if right else ""
-    return f"<mrow>{opened}{element(body)}{closed}</mrow>"
+    return f"<mrow>{opened}{element(body, small=small)}{closed}</mrow>"
 
 
 def _test(math: Math) -> Math:
@@ -185,5 +209,5 @@ def _test(math: Math) -> Math:
 
 
 def _table(rows: Iterable[tuple[Math, ...]], kind: str) -> str:
-    lines = (f"<mtr>{''.join(f'<mtd>{element(cell)}</mtd>' for cell in row)}</mtr>" for row in rows)
+    lines = (f"<mtr>{''.join(f'<mtd>{_inside(cell)}</mtd>' for cell in row)}</mtr>" for row in rows)
     return f'<mtable class="{kind}">{"".join(lines)}</mtable>'

@@ -7,13 +7,15 @@ by side, as textbooks write them.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from ..affine import Affine
 from ..documents import Fenced, Math, Numeral, Operator, Row, Symbol
 from ..equations import Equation
+from ..errors import UsageError
 from ..expressions import Condition, Divides, Equal, Expr, Reduce, Subscript, reads, walk
+from .letters import GREEK
 
 TIMES = Operator("\u2062")
 """Invisible times: juxtaposition in print, ``·`` or ``*`` in text."""
@@ -92,14 +94,58 @@ class Notation:
     taps: Taps | None = None
 
     @classmethod
-    def of(cls, equation: Equation) -> Notation:
-        """The notation of one equation and its gradients."""
+    def of(cls, equation: Equation, wanted: str = "g", others: Collection[str] = ()) -> Notation:
+        """The notation of one equation and its gradients.
+
+        ``wanted`` is the upstream gradient: ``∂L/∂y`` (or ``dL/dy``), or a letter; a letter that
+        the equation has, or one of ``others``, is a UsageError, but g: then dy stays dy.
+        """
         tensors = (*equation.tensors, *equation.inner)
         gradients = {tensor.gradient: tensor.name for tensor in tensors}
-        taken = {*equation.indices, *(tensor.name for tensor in tensors)}
-        upstream = equation.output.gradient
-        shown = upstream if "g" in taken else "g"
-        return cls(upstream, gradients, dict(equation.extents), shown)
+        output = equation.output
+        if wanted in ("∂L/∂y", "dL/dy"):
+            gradients[output.gradient] = output.name
+            return cls(output.gradient, gradients, dict(equation.extents), output.gradient)
+        shown = _free(wanted, {*_names(equation), *others}) or output.gradient
+        return cls(output.gradient, gradients, dict(equation.extents), shown)
+
+    @property
+    def kronecker(self) -> bool:
+        """Whether δ is Kronecker's, and not the letter of the upstream gradient."""
+        return self.shown != "delta"
+
+    @property
+    def short(self) -> bool:
+        """Whether the upstream gradient has a letter of its own."""
+        return self.upstream not in self.gradients
+
+
+def _free(wanted: str, taken: Collection[str]) -> str:
+    """The name of the wanted letter; empty for a g that is taken."""
+    names = {sign: name.rstrip("_") for name, sign in GREEK.items()}
+    name = names.get(wanted, wanted)
+    if name not in names.values() and not (name.isascii() and name.isalpha() and len(name) == 1):
+        raise UsageError(
+            f"--notation (={wanted[:20]!r}) must be ∂L/∂y (dL/dy), or one letter, such as g or δ"
+        )
+    if name not in taken:
+        return name
+    if name == "g":
+        return ""
+    free = [sign for sign in (*"gkmqrz", "δ") if names.get(sign, sign) not in taken]
+    raise UsageError(
+        f"--notation (={wanted!r}): the layer has a {wanted} already; free are {', '.join(free)}"
+    )
+
+
+def _names(equation: Equation) -> set[str]:
+    """Every name that formulas of an equation hold, and L."""
+    tensors = (*equation.tensors, *equation.inner, equation.output)
+    lengths = [*(length for tensor in tensors for length in tensor.shape)]
+    lengths += [length for _, length in equation.extents]
+    found = {"L", *equation.indices, *dict(equation.values), *(tensor.name for tensor in tensors)}
+    found |= {name for length in lengths for name in length.names}
+    return found | {name for one in equation.statements for name in one.free}
 
 
 def joined(items: Iterable[Math], between: Math) -> Row:

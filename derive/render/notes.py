@@ -30,6 +30,7 @@ from ..expressions import ZERO, Reduce, reads, walk
 from ..specs import PLAIN, Style
 from . import worked
 from .facts import fact_blocks
+from .figures.placed import forward_figures, gradient_figures, matrix_figures
 from .forms import form_blocks
 from .formulas import expression
 from .grids import forward_grids, turned
@@ -64,6 +65,7 @@ def notes(
     for gradient in (*derivation.inner, *derivation.gradients):
         blocks += gradient_blocks(gradient, sheet)
     blocks += matrix_blocks(sheet)
+    blocks += matrix_figures(sheet)
     if source:
         say = sheet.say.say
         blocks += [Heading(1, say("headings.kernel")), Paragraph(say("kernel.intro"))]
@@ -92,6 +94,7 @@ def forward(sheet: Sheet) -> list[Block]:
     if sheet.here is None or sheet.frame is None:
         return out
     out += _resolved(sheet)
+    out += forward_figures(sheet)
     here = sheet.one(sheet.here.forward)
     if sheet.derivation.resolved is not None:
         here = sheet.one(sheet.derivation.resolved.gather)
@@ -110,7 +113,8 @@ def _resolved(sheet: Sheet) -> list[Block]:
     if resolved is None:
         return []
     say, output = sheet.say.say, Symbol(sheet.equation.output.name)
-    out: list[Block] = [Heading(2, say("headings.resolved")), Paragraph(say("resolved.intro"))]
+    key = "intro" if sheet.notation.kronecker else "intro_bracket"
+    out: list[Block] = [Heading(2, say("headings.resolved")), Paragraph(say(f"resolved.{key}"))]
     out += steps(resolved, sheet, here=True)
     if resolved.scatter_steps:
         out.append(Paragraph(say("resolved.scatter", output=output)))
@@ -171,6 +175,7 @@ def gradient_blocks(gradient: Gradient, sheet: Sheet) -> list[Block]:
     out += _results(gradient, here, sheet)
     out += _distribution(gradient, sheet)
     out += _two_ways(gradient, sheet)
+    out += gradient_figures(gradient, sheet)
     if form := form_blocks(gradient, sheet):
         out += [Heading(2, say("headings.form")), *form]
     if here is not None and gradient in sheet.derivation.gradients:

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Mapping
-from functools import cache
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+from functools import cache, lru_cache
 from typing import Any
 
 from ..documents import Inline, Math, Symbol
+from ..errors import UsageError
+from . import templates
 from .templates import folder
 
 _SLOT = re.compile(r"\{(\w+)\}|`([A-Za-z]\w*)`")
@@ -90,8 +93,62 @@ def _flat(tables: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
     return out
 
 
+def phrases(language: str = "") -> Phrases:
+    """The phrases of a language, by default of the one in use.
+
+    What a translation lacks is said in English; a teacher's own phrases come before ours.
+    Raises UsageError for a language that there is not, and for phrases that cannot be said.
+    """
+    wanted, own = language or templates.language(), templates.own_phrases()
+    known = sorted({*languages(), *own})
+    if wanted not in known:
+        raise UsageError(f"--language (={wanted[:20]!r}): there is {_listed(known)}")
+    return _phrases(wanted, templates.own_folder(), tuple(own.items()))
+
+
 @cache
-def phrases(language: str = "en") -> Phrases:
-    """The phrases of a language."""
+def languages() -> tuple[str, ...]:
+    """The languages of our own phrases."""
+    return tuple(sorted(path.stem for path in (folder() / "phrases").glob("*.toml")))
+
+
+@lru_cache(maxsize=16)
+def _phrases(language: str, where: str, own: tuple[tuple[str, str], ...]) -> Phrases:
+    english, theirs = _ours("en"), dict(own)
+    found = dict(english)
+    for one in dict.fromkeys(("en", language)):
+        found |= _ours(one) if one in languages() else {}
+        found |= _own(theirs[one], f"{where}/phrases/{one}.toml", english) if one in theirs else {}
+    return Phrases(found)
+
+
+@cache
+def _ours(language: str) -> dict[str, str]:
     path = folder() / "phrases" / f"{language}.toml"
-    return Phrases(tomllib.loads(path.read_text(encoding="utf-8")))
+    return dict(_flat(tomllib.loads(path.read_text(encoding="utf-8"))))
+
+
+def _own(text: str, place: str, english: Mapping[str, str]) -> dict[str, str]:
+    """The phrases of a file that somebody else wrote; every one must be a phrase of ours."""
+    try:
+        found = dict(_flat(tomllib.loads(text)))
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"--templates: {place}: {error}") from error
+    for key, phrase in found.items():
+        if key not in english:
+            close = get_close_matches(key, english, 1, 0.6)
+            hint = f"; did you mean {close[0]}?" if close else ""
+            raise UsageError(f"--templates: {place}: there is no phrase {key[:80]}{hint}")
+        slots, ours = (_slots(one) for one in (phrase, english[key]))
+        if more := sorted(slots - ours):
+            names = f"its slots are {_listed(sorted(ours))}" if ours else "it has no slots"
+            raise UsageError(f"--templates: {place}: {key} has no slot {more[0]}; {names}")
+    return found
+
+
+def _slots(phrase: str) -> set[str]:
+    return {found[1] for found in _SLOT.finditer(phrase) if found[1]}
+
+
+def _listed(words: Sequence[str]) -> str:
+    return " and ".join(part for part in (", ".join(words[:-1]), words[-1]) if part)

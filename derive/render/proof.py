@@ -11,6 +11,7 @@ from .sheet import Sheet
 def claim(value: Claim, sheet: Sheet, *, brief: bool = False) -> tuple[Inline, ...]:
     """What was checked, and in what numbers; ``brief`` for one line of a terminal."""
     slots: dict[str, Slot] = {"subject": ", ".join(value.subject), "kind": value.kind}
+    slots["g"] = sheet.upstream()
     checked = dict(value.checked)
     kind = value.kind + ("_rounded" if checked.get("exact") == "false" else "")
     end = "_brief" if brief else ""

@@ -39,7 +39,8 @@ def setting(sheet: Sheet) -> list[Block]:
     if sheet.taps is not None and sheet.taps.tensor:
         key = "convolution" if turned(sheet) else "correlation"
         out.append(Paragraph(say.say(f"setting.{key}")))
-    key = "upstream_loss" if equation.loss else "upstream"
+    key = "upstream" if sheet.notation.short else "upstream_plain"
+    key = "upstream_loss" if equation.loss else key
     out.append(Paragraph(say.say(f"setting.{key}", output=output, upstream=loss, g=upstream)))
     batch = "batch" if sheet.batch else "batch_kept"
     out.append(Paragraph(say.say(f"setting.{batch}", batch=Symbol(equation.batch))))

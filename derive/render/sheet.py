@@ -58,14 +58,26 @@ class Sheet:
         return Taps.of(self.here) if self.here is not None else None
 
     @cached_property
+    def _fresh(self) -> frozenset[str]:
+        """The names that the derivation made up, and those of the symbolic equation."""
+        if self.style.notation == PLAIN.notation:
+            return frozenset()
+        every = (*self.derivation.inner, *self.derivation.gradients)
+        steps = [step for gradient in every for step in (*gradient.steps, *gradient.scatter_steps)]
+        found = {name for step in steps for name in (*step.before.free, *step.after.free)}
+        return frozenset(found | {name for gradient in every for name in gradient.gather.free})
+
+    @cached_property
     def notation(self) -> Notation:
         """How formulas in symbols are shown."""
-        return Notation.of(self.equation)
+        return Notation.of(self.equation, self.style.notation, self._fresh)
 
     @cached_property
     def fixed(self) -> Notation:
         """How formulas with numbers for sizes are shown."""
-        return Notation.of(self.here) if self.here is not None else self.notation
+        if self.here is None:
+            return self.notation
+        return Notation.of(self.here, self.style.notation, self._fresh)
 
     @cached_property
     def numbered(self) -> Notation:

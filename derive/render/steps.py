@@ -55,6 +55,8 @@ def _keys(step: Step, slots: dict[str, Slot], sheet: Sheet) -> Iterable[str]:
         yield "fold_any"
     if step.rule == "drop_conditions" and not step.conditions:
         yield "drop_conditions_some"
+    if not sheet.notation.kronecker:
+        yield f"{step.rule}_bracket"
     yield step.rule
     yield "unknown"
 

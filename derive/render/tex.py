@@ -13,6 +13,7 @@ from ..documents import (
     Display,
     Document,
     Explorer,
+    Figure,
     Heading,
     Inline,
     Items,
@@ -28,6 +29,7 @@ from .linebreaks import split
 from .templates import template
 from .texmath import formula, in_line, width
 from .texwords import code, escape
+from .tikz import tikz
 
 LINE = 430.0
 """The width of a displayed line in points, a little less than the page's."""
@@ -75,6 +77,8 @@ def block(value: Block) -> str:
             return code(text, language)
         case Steps(steps):
             return "\n\n".join(_step(k, *step) for k, step in enumerate(steps, 1))
+        case Figure():
+            return _figure(value)
         case Beside(left, right):
             return _beside(left, right)
     raise TypeError(f"no LaTeX for {type(value).__name__}")
@@ -172,6 +176,15 @@ def _joined(value: Display) -> list[tuple[Math, tuple[Math, ...]]]:
         else:
             rows.append((left, kept))
     return rows
+
+
+def _figure(value: Figure) -> str:
+    """A drawing with its caption, kept on one page and where it stands."""
+    return (
+        f"\\begin{{center}}\\begin{{minipage}}{{\\linewidth}}\\centering\n{tikz(value)}\n"
+        f"\\par\\vspace{{5pt}}\\begin{{minipage}}{{.9\\linewidth}}\\small\\centering\n"
+        f"{inline(value.caption)}\n\\end{{minipage}}\\end{{minipage}}\\end{{center}}"
+    )
 
 
 def _table(value: Table) -> str:

@@ -7,6 +7,7 @@ what docstrings and ``EQUATIONS`` of generated modules hold.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from ..documents import (
@@ -25,7 +26,9 @@ from ..documents import (
     Symbol,
     Upright,
 )
+from .hues import hue
 from .letters import GREEK, letter
+from .painted import Painted
 
 _SPACED = {"=", "+", "−", "<", "≤", ">", "≥", "≠", "∈", "+=", "∣", "⋆", "→", "↦", "∗"}
 _ASCII = {
@@ -61,6 +64,19 @@ _ASCII = {
     "½": "1/2",
     "∞": "inf",
     "─": "-",
+    "✓": "ok",
+    "│": "|",
+    "▼": "v",
+    "○": "o",
+    "●": "*",
+    "╮": "+",
+    "╯": "+",
+    "┬": "+",
+    "┴": "+",
+    "├": "+",
+    "┤": "+",
+    "┼": "+",
+    "◂": "<",
     "⟨": "<",
     "⟩": ">",
     "ᵀ": "^T",
@@ -72,6 +88,11 @@ _ASCII = {
 } | {sign: name.rstrip("_") for name, sign in GREEK.items()}
 
 
+_START, _END = 0xE000, "\uf8ff"
+_MARKS = re.compile("[\ue000-\uf8ff]")
+"""Characters for private use, which no name has: where a hue starts, and where it ends."""
+
+
 def ascii_only(text: str) -> str:
     """The text in ASCII; a character without a spelling becomes ``?``."""
     spelled = "".join(_ASCII.get(c, c) for c in text)
@@ -80,13 +101,28 @@ def ascii_only(text: str) -> str:
 
 def line(math: Math, *, unicode: bool = True) -> str:
     """The formula on one line."""
-    text = _line(math, tight=False)
+    text = _MARKS.sub("", _line(math, tight=False))
     return text if unicode else ascii_only(text)
+
+
+def painted(math: Math) -> Painted:
+    """The formula on one line, kernel taps in their hues."""
+    marked, hues = _line(math, tight=False), [""]
+    text, paints = "", []
+    for sign in marked:
+        if sign == _END:
+            hues.pop()
+        elif _MARKS.match(sign):
+            hues.append(f"tap:{ord(sign) - _START}")
+        else:
+            text += sign
+            paints.append(hues[-1])
+    return Painted(text, tuple(paints))
 
 
 def inline(text: Iterable[Inline], *, unicode: bool = True) -> str:
     """A sentence with its formulas."""
-    whole = "".join(p if isinstance(p, str) else _line(p, tight=False) for p in text)
+    whole = "".join(p if isinstance(p, str) else line(p) for p in text)
     return whole if unicode else ascii_only(whole)
 
 
@@ -114,8 +150,8 @@ def _line(math: Math, *, tight: bool) -> str:
             return f"√({_line(body, tight=tight)})"
         case Fenced(left, body, right):
             return f"{left}{_line(body, tight=tight)}{right}"
-        case Hued(_, body):
-            return _line(body, tight=tight)
+        case Hued(number, body):
+            return f"{chr(_START + hue(number))}{_line(body, tight=tight)}{_END}"
         case Grid(rows, left, right):
             lines = (", ".join(_line(cell, tight=True) for cell in row) for row in rows)
             return f"{left}{'; '.join(lines)}{right}"

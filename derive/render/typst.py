@@ -1,7 +1,4 @@
-"""A document as Typst, which sets a PDF where there is no TeX: no packages, no fonts to install.
-
-Lines break where those of the LaTeX source do, so both show the same equations.
-"""
+"""A document as Typst, which sets a PDF where there is no TeX: no packages, no fonts to install."""
 
 from __future__ import annotations
 
@@ -16,24 +13,16 @@ from ..documents import (
     Inline,
     Items,
     Listing,
-    Math,
     Paragraph,
-    Row,
     Steps,
     Table,
 )
+from . import layout
 from .hues import HUES
-from .linebreaks import split
 from .templates import template
-from .texmath import width
 from .typstfigure import figure
 from .typstmath import formula, in_line
 from .typstwords import code, escape, string
-
-LINE = 430.0
-"""The width of a displayed line in points, a little less than the page's."""
-GAP = 24.0
-"""Between two displays that stand side by side."""
 
 
 def typst(document: Document) -> str:
@@ -42,8 +31,18 @@ def typst(document: Document) -> str:
         title=escape(document.title),
         name=string(document.title),
         hues=HUES,
-        blocks=[text for value in document.blocks if (text := block(value))],
+        blocks=_attached(document.blocks),
     )
+
+
+def _attached(blocks: tuple[Block, ...]) -> list[str]:
+    """The blocks; a paragraph stays on the page of the display that follows it."""
+    shown = [value for value in blocks if not isinstance(value, Explorer)]
+    out: list[str] = []
+    for value, after in zip(shown, [*shown[1:], None], strict=True):
+        leads = isinstance(value, Paragraph) and isinstance(after, Display | Beside | Items | Table)
+        out.append(f"#lead[{block(value)}]" if leads else block(value))
+    return out
 
 
 def block(value: Block) -> str:
@@ -62,13 +61,11 @@ def block(value: Block) -> str:
         case Listing(text, language):
             return code(text, language)
         case Steps(steps):
-            return "\n\n".join(f"{block(why)}\n\n{block(after)}" for why, after in steps)
+            return "\n\n".join(_step(k, *step) for k, step in enumerate(steps, 1))
         case Beside(left, right):
             return _beside(left, right)
         case Figure():
             return figure(value, inline)
-        case Explorer():
-            return ""
     raise TypeError(f"no Typst for {type(value).__name__}")
 
 
@@ -78,97 +75,39 @@ def inline(text: tuple[Inline, ...]) -> str:
 
 
 def display(value: Display) -> str:
-    """Lines aligned at the relation, broken between pieces where they get too long."""
-    body = " \\\n".join(_columns(value) if value.columns else _lines(value))
-    return f"$ {body} $"
+    """Lines aligned at the relation, with ``columns`` every piece in a column of its own."""
+    between = " & & " if layout.in_columns(value) else " "
+    rows = []
+    for line in layout.lines(value):
+        pieces = between.join(formula(piece) for piece in line.pieces)
+        indent = 'wide "" ' if line.goes_on else ""  # a sign behind "" joins, it does not negate
+        rows.append(f"{formula(line.left)} & {indent}{pieces}".strip().rstrip(" &") or "&")
+    return "$ " + " \\\n".join(rows) + " $"
 
 
-def _lines(value: Display) -> list[str]:
-    return [line for left, pieces in value.rows for line in _broken(left, pieces)]
-
-
-def _broken(left: Math, pieces: tuple[Math, ...]) -> list[str]:
-    room = LINE - width(left)
-    lines: list[list[str]] = [[]]
-    used = 0.0
-    for piece in (part for whole in pieces for part in split(whole, room)):
-        size = width(piece)
-        if lines[-1] and used + size > room:
-            lines.append([])
-            used = 20.0
-        lines[-1].append(formula(piece))
-        used += size
-    first, *more = (" ".join(line) for line in lines)
-    return [f"{formula(left)} & {first}", *(f"& wide {line}" for line in more)]
-
-
-def _columns(value: Display) -> list[str]:
-    """Every piece in a column of its own; an empty one leaves its place free."""
-    if columns_width(value) > LINE:
-        return _lines(Display(tuple(_joined(value)), value.name))
-    lines = []
-    for left, pieces in value.rows:
-        cells = " & & ".join(formula(piece) for piece in pieces)
-        lines.append(f"{formula(left)} & {cells}".rstrip(" &") if cells else f"{formula(left)} &")
-    return lines
-
-
-def columns_width(value: Display) -> float:
-    """The width of a display whose pieces stand in columns."""
-    count = max((len(pieces) for _, pieces in value.rows), default=0)
-    widest = [
-        max((width(pieces[k]) for _, pieces in value.rows if k < len(pieces)), default=0.0)
-        for k in range(count)
-    ]
-    return sum(widest) + max((width(left) for left, _ in value.rows), default=0.0)
-
-
-def _joined(value: Display) -> list[tuple[Math, tuple[Math, ...]]]:
-    """Lines that continue an entry put behind its first line, for breaking anew."""
-    rows: list[tuple[Math, tuple[Math, ...]]] = []
-    for left, pieces in value.rows:
-        kept = tuple(piece for piece in pieces if piece != Row(()))
-        if left == Row(()) and rows:
-            rows[-1] = (rows[-1][0], rows[-1][1] + kept)
-        else:
-            rows.append((left, kept))
-    return rows
+def _step(number: int, why: Paragraph, after: Display) -> str:
+    """One step of a derivation, with its number."""
+    return f"#step({number})[{inline(why.text)}]\n{display(after)}"
 
 
 def _beside(left: Display, right: Display) -> str:
-    wide = sum(_natural(value) for value in (left, right))
+    """Two displays in one line if both fit, else one below the other."""
     one, other = display(left), display(right)
-    if wide + GAP > LINE:
-        return f"{one}\n\n{other}"
-    return f"#beside[{one}][{other}]"
-
-
-def _natural(value: Display) -> float:
-    """The width of a display whose lines are not broken."""
-    if value.columns:
-        return columns_width(value)
-    left = max(width(head) for head, _ in value.rows)
-    return left + max(sum(width(piece) for piece in pieces) for _, pieces in value.rows)
+    widths = layout.beside(left, right)
+    if widths is None:
+        return f"{one}\n{other}"
+    return f"#beside({widths[0]:.0f}pt, {widths[1]:.0f}pt)[{one}][{other}]"
 
 
 def _table(value: Table) -> str:
-    rows = ",\n".join("  " + _cells(row) for row in value.rows)
-    kinds = ", ".join(_column_kinds(value))
-    close = "8" if len(value.header) > 7 else "12"  # eight columns fit a page only when set closer
+    rows = ",\n".join(f"  {_cells(row)}" for row in value.rows)
+    kinds = ", ".join("190pt" if long else "auto" for long in layout.wordy(value))
+    gap = 8 if len(value.header) > 7 else 12  # eight columns fit a page only when set closer
     return (
-        f"#ruled(columns: ({kinds},), gap: {close}pt)(\n"
+        f"#ruled(columns: ({kinds},), gap: {gap}pt)(\n"
         f"  table.header({_cells(value.header)}),\n{rows},\n)"
     )
 
 
 def _cells(row: tuple[tuple[Inline, ...], ...]) -> str:
     return ", ".join(f"[{inline(cell)}]" for cell in row)
-
-
-def _column_kinds(value: Table) -> list[str]:
-    """A column of long words is set as a paragraph, any other as wide as it is."""
-    kinds = []
-    for column in zip(*value.rows, strict=True):
-        longest = max(sum(len(p) for p in cell if isinstance(p, str)) for cell in column)
-        kinds.append("190pt" if longest > 40 else "auto")
-    return kinds

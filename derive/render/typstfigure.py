@@ -1,81 +1,83 @@
-"""A figure as Typst draws it by itself: rectangles, lines and labels placed in a box."""
+"""A figure as Typst draws it by itself: cells, edges and labels placed in a box of fixed size."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from ..documents import Cell, Edge, Figure, Inline, Label, Shape
+from ..documents import Cell, Edge, Figure, Inline, Label
 from .hues import hue
-from .typstmath import formula
+from .measure import fitted
+from .svg import ordered
 from .typstwords import string
 
-LINE = 430.0
-UNIT = 22.0
-"""Points of a unit of the figure, where the page is wide enough."""
-INK, GREY = 'rgb("#333333")', 'rgb("#a8adb5")'
-FILL = {"padding": 'rgb("#ececec")'}
-WEIGHT = {"faint": "0.4pt", "strong": "1.6pt", "dashed": "0.8pt"}
+WIDE = 430.0
+UNIT = 23.0
+"""Points of one unit, in a figure that is no wider than the line."""
+
+_CELLS = {
+    "plain": "0.4pt",
+    "strong": "1.3pt",
+    "padding": "(paint: luma(55%), thickness: 0.4pt, dash: (2pt, 1.5pt))",
+    "faint": "0.4pt + luma(70%)",
+    "bare": "none",
+}
+_EDGES = {
+    "plain": "thickness: 0.5pt",
+    "strong": "thickness: 1.2pt",
+    "faint": "thickness: 0.4pt",
+    "dashed": 'thickness: 0.5pt, dash: "dashed"',
+}
 
 Sentence = Callable[[tuple[Inline, ...]], str]
 
 
 def figure(value: Figure, inline: Sentence) -> str:
-    """The drawing with its caption; ``inline`` sets the words."""
-    unit = min(UNIT, LINE / max(value.width, 1.0))
-    shapes = "\n".join(f"  {shape(one, unit, inline)}" for one in value.shapes)
-    box = f"box(width: {_pt(value.width * unit)}, height: {_pt(value.height * unit)})"
-    return (
-        f"#drawing(alt: {string(value.alt)}, caption: [{inline(value.caption)}], {box}[\n"
-        f"{shapes}\n])"
-    )
+    """The drawing with its caption; ``inline`` sets words and formulas."""
+    unit = min(UNIT, WIDE / max(value.width, 1.0))
+    lines = [
+        f"#drawing({_pt(value.width * unit)}, {_pt(value.height * unit)}, "
+        f"alt: {string(value.alt)}, caption: [{inline(value.caption)}], {{"
+    ]
+    for shape in ordered(value):
+        match shape:
+            case Cell():
+                lines.append(_cell(shape, unit, inline))
+            case Edge():
+                lines.append(_edge(shape, unit))
+            case Label(x, y, text, anchor):
+                place = f"{_pt(x * unit)}, {_pt(y * unit)}, {string(anchor)}"
+                lines.append(f"  label-at({place}, {_pt(_type(unit))})[{inline(text)}]")
+    return "\n".join([*lines, "})"])
 
 
-def shape(value: Shape, unit: float, inline: Sentence) -> str:
-    """One rectangle, line or label."""
-    match value:
-        case Cell():
-            return _cell(value, unit)
-        case Edge():
-            return _edge(value, unit)
-        case Label():
-            return _label(value, unit, inline)
+def _type(unit: float) -> float:
+    """The size of type that goes with a unit."""
+    return min(9.0, 0.42 * unit)
+
+
+def _cell(cell: Cell, unit: float, inline: Sentence) -> str:
+    fill = "luma(96%)" if cell.kind == "padding" else "none"
+    if cell.hue is not None:
+        fill = f"hue{hue(cell.hue)}.lighten(78%)"
+    box = ", ".join(_pt(n * unit) for n in (cell.x, cell.y, cell.width, cell.height))
+    out = f"  cell({box}, {fill}, {_CELLS[cell.kind]})"
+    if cell.label is not None:
+        size = _type(unit) * fitted((cell.label,), cell.width, _type(unit) / unit)
+        grey = ", ink: luma(45%)" if cell.kind in ("padding", "faint") else ""
+        middle = (
+            f"{_pt((cell.x + cell.width / 2) * unit)}, {_pt((cell.y + cell.height / 2) * unit)}"
+        )
+        out += f'\n  label-at({middle}, "center", {_pt(size)}{grey})[{inline((cell.label,))}]'
+    return out
+
+
+def _edge(edge: Edge, unit: float) -> str:
+    ink = "luma(65%)" if edge.kind == "faint" else "black"
+    ink = ink if edge.hue is None else f"hue{hue(edge.hue)}"
+    points = ", ".join(f"({_pt(x * unit)}, {_pt(y * unit)})" for x, y in edge.points)
+    arrow = "true" if edge.arrow else "false"
+    return f"  edge({points}, ink: {ink}, arrow: {arrow}, {_EDGES[edge.kind]})"
 
 
 def _pt(value: float) -> str:
-    return f"{round(value, 2):g}pt"
-
-
-def _cell(value: Cell, unit: float) -> str:
-    tint = None if value.hue is None else f"hue{hue(value.hue)}"
-    fill = FILL.get(value.kind, "none") if tint is None else f"{tint}.lighten(82%)"
-    ink = GREY if value.kind in ("faint", "padding") else tint or INK
-    stroke = "none" if value.kind == "bare" else f"{WEIGHT.get(value.kind, '0.6pt')} + {ink}"
-    label = "" if value.label is None else f"${formula(value.label)}$"
-    if label and value.kind in ("faint", "padding"):
-        label = f"#text(fill: {GREY}.darken(35%), {_quoted(label)})"
-    return (
-        f"#place(dx: {_pt(value.x * unit)}, dy: {_pt(value.y * unit)}, "
-        f"rect(width: {_pt(value.width * unit)}, height: {_pt(value.height * unit)}, "
-        f"inset: 0pt, fill: {fill}, stroke: {stroke}, "
-        f"align(center + horizon, fitting({_pt(value.width * unit - 2)})[{label}])))"
-    )
-
-
-def _quoted(label: str) -> str:
-    return f"[{label}]"
-
-
-def _edge(value: Edge, unit: float) -> str:
-    ink = f"hue{hue(value.hue)}" if value.hue is not None else INK
-    ink = GREY if value.kind == "faint" else ink
-    dash = ', dash: "dashed"' if value.kind == "dashed" else ""
-    stroke = f"(paint: {ink}, thickness: {WEIGHT.get(value.kind, '0.8pt')}{dash})"
-    points = ", ".join(f"({_pt(x * unit)}, {_pt(y * unit)})" for x, y in value.points)
-    return f"#edge({stroke}, {'true' if value.arrow else 'false'}, {points})"
-
-
-def _label(value: Label, unit: float, inline: Sentence) -> str:
-    return (
-        f"#label-at({_pt(value.x * unit)}, {_pt(value.y * unit)}, "
-        f"{string(value.anchor)})[{inline(value.text)}]"
-    )
+    return f"{value:.2f}".rstrip("0").rstrip(".") + "pt"

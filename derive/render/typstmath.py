@@ -29,7 +29,7 @@ from .typstwords import string
 
 _SIGNS = {
     "\u2062": "thin",
-    "+=": 'class("relation", + =)',
+    "+=": 'class("relation", "+=")',
     " ": "quad",
     "√": "√",
 }

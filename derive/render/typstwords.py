@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 _PLAIN = {"'": "’", "\t": " ", "\n": " ", "\r": " "}
-_MATH = "ᵀ⊤′½√∂∑⋯⟨⟩⌊⌋⌈⌉⋆⊙"
-"""Characters that only the mathematical font of the page has."""
+_MATH = "⊤′√∂∑⋯⟨⟩⌊⌋⌈⌉⋆⊙≤≥≠∣∈→∞"
+"""Signs that belong into the mathematical font of the page, like the Greek letters."""
 
 
 def escape(text: str) -> str:
@@ -15,8 +15,10 @@ def escape(text: str) -> str:
 def _escaped(c: str) -> str:
     if c in _PLAIN:
         return _PLAIN[c]
-    if c in _MATH:
-        return f'#symbol("{c}")' if c in "½" else f"#signs({string(c)})"
+    if c in _MATH or "α" <= c <= "ω" or "Α" <= c <= "Ω":
+        return f"${c}$"
+    if c == "ᵀ":
+        return "#super[$⊤$]"
     if c.isascii() and c.isprintable():
         return c if c.isalnum() or c == " " else f"\\{c}"
     if c.isprintable() and (ord(c) < 0x500 or 0x2000 < ord(c) < 0x2300):
@@ -32,4 +34,5 @@ def string(text: str) -> str:
 def code(text: str, language: str) -> str:
     """A listing."""
     body = "".join(c if c.isprintable() or c == "\n" else f"U+{ord(c):04X}" for c in text)
-    return f"#raw({string(body.rstrip())}, block: true, lang: {string(language)})"
+    lang = ', lang: "python"' if language == "python" else ""
+    return f"#raw({string(body.rstrip())}, block: true{lang})"

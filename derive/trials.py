@@ -1,0 +1,72 @@
+"""Numbers put into a layer: what it gives, how each gradient was checked, what mistakes would give.
+
+Arrays are those of one sample, without a batch axis.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+Place = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Check:
+    """(L(entry + step) − L(entry − step)) / (2·step) for one entry, beside the gradient there.
+
+    ``exact`` says that L is linear in the tensor, so that the quotient is the derivative itself.
+    """
+
+    of: str
+    place: Place
+    step: float
+    above: float
+    below: float
+    derived: float
+    exact: bool
+
+    @property
+    def quotient(self) -> float:
+        """The difference quotient."""
+        return (self.above - self.below) / (2 * self.step)
+
+
+@dataclass(frozen=True)
+class Slip:
+    """What a known mistake does to a gradient: the first entry that differs, right and wrong.
+
+    ``kind``   the key of the sentence that names it
+    ``count``  how many of the ``total`` entries differ
+    ``batch``  how many samples the numbers belong to
+    """
+
+    kind: str
+    of: str
+    place: Place
+    right: float
+    wrong: float
+    count: int
+    total: int
+    batch: int = 1
+
+
+@dataclass(frozen=True)
+class Example:
+    """One sample through the layer and back.
+
+    ``given``     every tensor of the equation; ``upstream`` is dy, None for a loss
+    ``gradients`` tensor → its gradient, as the kernel gives it
+    ``checks``    one for each gradient that has an entry away from every kink
+    """
+
+    given: tuple[tuple[str, Any], ...]
+    upstream: Any
+    output: Any
+    gradients: tuple[tuple[str, Any], ...]
+    checks: tuple[Check, ...] = ()
+    slips: tuple[Slip, ...] = ()
+
+    def value(self, name: str) -> Any:
+        """The array of one tensor of the equation."""
+        return dict(self.given)[name]
