@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from .documents import Document
     from .equations import Layer
     from .graphs import Draft, Network, NetworkDerivation, NetworkSpec, Node
+    from .programs import Choice, Program
     from .render.chapters import Trial
     from .writing import Content
 
@@ -150,28 +151,41 @@ def derive(network: Network, wrt: tuple[str, ...] | None = None) -> NetworkDeriv
     return NetworkDerivation(network, tuple(found))
 
 
+def programs(derivation: NetworkDerivation) -> tuple[Program, ...]:
+    """The array program of each layer."""
+    from .lower import lower
+
+    return tuple(lower(d, keep=True, prefix=f"{node.name}_") for node, d in derivation.pairs())
+
+
 def kernel(derivation: NetworkDerivation) -> str:
     """The source of kernel.py."""
-    from .lower import lower
     from .render.network import network
 
-    return network(derivation, tuple(lower(d, keep=True) for d in derivation.derivations))
+    return network(derivation, programs(derivation))
 
 
 def prove(
-    derivation: NetworkDerivation, source: str, progress: Callable[[str], None] = lambda _: None
+    derivation: NetworkDerivation,
+    source: str,
+    progress: Callable[[str], None] = lambda _: None,
+    choices: tuple[tuple[Choice, ...], ...] = (),
 ) -> Assembled:
-    """Run the very text of the module against the oracles; raises Disproved."""
+    """Run the very text of the module against the oracles; raises Disproved.
+
+    ``choices`` are the branches of each layer's program.
+    """
     from .verify import verify_network
 
-    return Assembled(derivation, source, *verify_network(derivation, source, progress))
+    return Assembled(derivation, source, *verify_network(derivation, source, progress, choices))
 
 
 def make(
     derivation: NetworkDerivation, progress: Callable[[str], None] = lambda _: None
 ) -> Assembled:
     """The module and its proof; ``progress`` is told what is being checked."""
-    return prove(derivation, kernel(derivation), progress)
+    choices = tuple(program.choices for program in programs(derivation))
+    return prove(derivation, kernel(derivation), progress, choices)
 
 
 def module(made: Assembled) -> ModuleType:

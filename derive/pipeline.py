@@ -22,6 +22,7 @@ if TYPE_CHECKING:  # the nouns cost milliseconds too
     from .derivations import Derivation
     from .documents import Document
     from .equations import Equation, Layer
+    from .programs import Choice, Program
     from .writing import Content
 
 COMMAND = "python -m derive"
@@ -92,18 +93,31 @@ def derive(layer: Layer, wrt: tuple[str, ...] | None = None) -> Derivation:
     return derive(layer, wrt)
 
 
+def program(derivation: Derivation, form: str = "fastest") -> Program | None:
+    """The array program of a kernel; None while sizes are symbolic."""
+    from .lower import lower
+
+    return lower(derivation, form) if derivation.equation.sized else None
+
+
 def kernel(derivation: Derivation, form: str = "fastest") -> str:
     """The source of kernel.py; empty while sizes are symbolic."""
-    from .lower import lower
     from .render.kernel import kernel
 
-    return kernel(derivation, lower(derivation, form)) if derivation.equation.sized else ""
+    found = program(derivation, form)
+    return "" if found is None else kernel(derivation, found)
 
 
 def prove(
-    derivation: Derivation, source: str, progress: Callable[[str], None] = lambda _: None
+    derivation: Derivation,
+    source: str,
+    progress: Callable[[str], None] = lambda _: None,
+    choices: tuple[Choice, ...] = (),
 ) -> Certificate:
-    """Run the very text of the kernel against the oracles; raises Disproved."""
+    """Run the very text of the kernel against the oracles; raises Disproved.
+
+    ``choices`` are the branches of its program, each of which is run.
+    """
     from .certificates import Certificate
     from .verify import verify
 
@@ -111,14 +125,15 @@ def prove(
         return Certificate(())
     every = (*derivation.inner_instance, *derivation.instance)
     two = any(gradient.scatter_steps or gradient.raw != gradient.gather for gradient in every)
-    forms = ("scatter", "gather") if two else ()
-    return verify(derivation, source, tuple(kernel(derivation, form) for form in forms), progress)
+    forms = tuple(kernel(derivation, form) for form in (("scatter", "gather") if two else ()))
+    return verify(derivation, source, forms, progress, choices)
 
 
 def make(derivation: Derivation, progress: Callable[[str], None] = lambda _: None) -> Made:
     """The kernel and its proof; ``progress`` is told what is being checked."""
-    source = kernel(derivation)
-    return Made(derivation, source, prove(derivation, source, progress))
+    found = program(derivation)
+    source, choices = kernel(derivation), found.choices if found else ()
+    return Made(derivation, source, prove(derivation, source, progress, choices))
 
 
 def module(made: Made) -> ModuleType:

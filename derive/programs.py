@@ -229,6 +229,29 @@ def names(array: Array) -> Iterator[str]:
         yield from names(part)
 
 
+def arrays(body: tuple[Action, ...]) -> Iterator[Array]:
+    """Every array expression of some lines, and all expressions inside of it."""
+    for action in body:
+        match action:
+            case Let(target, value, _):
+                yield from (*_inside(target), *_inside(value))
+            case For(_, _, inner):
+                yield from arrays(inner)
+            case Loop(_, over, inner):
+                yield from (*_inside(over), *arrays(inner))
+            case If(cases):
+                for test, inner in cases:
+                    yield from (*(_inside(test) if test else ()), *arrays(inner))
+            case Do(value) | Return(value):
+                yield from _inside(value)
+
+
+def _inside(array: Array) -> Iterator[Array]:
+    yield array
+    for part in parts(array):
+        yield from _inside(part)
+
+
 def targets(target: Array) -> tuple[str, ...]:
     """The variables that an assignment to ``target`` makes."""
     match target:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from ..equations import Equation, Tensor
 from ..expressions import Subscript, reads
 from ..programs import (
+    Action,
     Array,
-    For,
     Function,
     Invoke,
     Item,
@@ -16,7 +16,7 @@ from ..programs import (
     Name,
     Return,
     Tuple,
-    names,
+    arrays,
     parts,
 )
 from .scope import Scope, number
@@ -136,22 +136,14 @@ def _leading(equation: Equation, first: tuple[str, ...]) -> str:
     return names[0] if names else (*first, *(t.name for t in equation.tensors))[0]
 
 
-def _used(action: object) -> set[str]:
-    match action:
-        case Let(target, value, _):
-            return {*names(target), *names(value), *_shape_names(value), *_shape_names(target)}
-        case Return(value):
-            return {*names(value), *_shape_names(value)}
-        case For(_, _, body):
-            return {n for inner in body for n in _used(inner)}
-    return set()
-
-
-def _shape_names(array: Array) -> set[str]:
-    """``N`` inside literals such as ``N * 4``."""
-    found = {BATCH} if isinstance(array, Literal) and BATCH in array.text.split() else set()
-    for part in parts(array):
-        found |= _shape_names(part)
+def _used(action: Action) -> set[str]:
+    """Every variable, and ``N`` inside literals such as ``N * 4``."""
+    found = set()
+    for array in arrays((action,)):
+        if isinstance(array, Name):
+            found.add(array.id)
+        elif isinstance(array, Literal) and BATCH in array.text.split():
+            found.add(BATCH)
     return found
 
 

@@ -11,7 +11,7 @@ from ..derivations import Derivation
 from ..equations import Equation, Statement, Tensor
 from ..expressions import Expr, Winner, walk
 from ..functions import kinds
-from ..programs import Array, Comment, For, Function, Invoke, Let, Program, Return, parts
+from ..programs import Comment, Constant, Function, Invoke, Let, Name, Program, arrays
 from .language import equation_text
 from .python import WIDTH, lines
 from .templates import template
@@ -20,6 +20,7 @@ HELPERS = {
     "_lowest": "lowest.py.j2",
     "_highest": "highest.py.j2",
     "_erf": "erf.py.j2",
+    "_scratch": "scratch.py.j2",
 }
 """Functions that a kernel may call, and the template that holds each."""
 
@@ -36,9 +37,12 @@ class FunctionText:
 def kernel(derivation: Derivation, program: Program) -> str:
     """The source text of ``kernel.py``; the same derivation gives the same bytes."""
     equation = derivation.equation.at_sizes()
+    used = called(program)
     slots = {
         "title": _title(derivation),
-        "docstring": "\n".join(_docstring(derivation)),
+        "threading": "_scratch" in used,
+        "constants": [constant_text(constant) for constant in program.constants],
+        "docstring": "\n".join(_docstring(derivation, program)),
         "shapes": [f'"{t.name}": {t.sizes()},' for t in (*equation.tensors, equation.output)],
         "equations": list(equations(derivation)),
         "gradients_doc": "∂L/∂(each tensor), shaped like the tensor itself.",
@@ -50,9 +54,7 @@ def kernel(derivation: Derivation, program: Program) -> str:
         "shape_of": "{}"
         if equation.loss
         else f'{{"{equation.output.gradient}": "{equation.output.name}"}}',
-        "helpers": [
-            template(f"helpers/{HELPERS[name]}").render().strip() for name in called(program)
-        ],
+        "helpers": [template(f"helpers/{HELPERS[name]}").render().strip() for name in used],
     }
     upstream = equation.output.gradient
     batched = [t.name for t in equation.tensors if t.batched]
@@ -75,8 +77,8 @@ def _title(derivation: Derivation) -> str:
     return title if title.endswith(".") else f"{title}."
 
 
-def _docstring(derivation: Derivation) -> list[str]:
-    """The derivation in short: the equation, and each gradient in the form it was derived."""
+def _docstring(derivation: Derivation, program: Program) -> list[str]:
+    """The derivation in short: the equation, each gradient as it was derived, the strategies."""
     out = [*_paragraph("Forward:", list(derivation.equation.statements))]
     for gradient in (*derivation.inner, *derivation.gradients):
         statements = [gradient.gather, *(s for s in gradient.scatters if s != gradient.gather)]
@@ -84,6 +86,7 @@ def _docstring(derivation: Derivation) -> list[str]:
     meanings = [f"{name}: {words}" for name, words in derivation.layer.meanings]
     if meanings:
         out += ["", *wrap("; ".join(meanings) + ".", WIDTH - 4)]
+    out += chosen(program)
     if derivation.layer.command:
         out += ["", "Generated and proved by:", ""]
         for line in derivation.layer.command.splitlines():
@@ -128,7 +131,46 @@ def _fields(derivation: Derivation, equation: Equation) -> list[str]:
     return out
 
 
+def chosen(program: Program) -> list[str]:
+    """How each direction is computed, branch by branch."""
+    rows = []
+    for choice in program.choices:
+        how = ", ".join(f"{' '.join(targets)} {name}" for targets, _, name in choice.calls)
+        when = f"N >= {choice.least}" if choice.least else "other dtypes"
+        rows.append((choice.direction, when, how))
+    if not rows:
+        return []
+    wide = [max(len(row[k]) for row in rows) for k in range(2)]
+    out = ["", "How it is computed, by batch size (float32, float64):", ""]
+    for row in rows:
+        line = f"{row[0].ljust(wide[0])}  {row[1].ljust(wide[1])}  {row[2]}"
+        out += broken(line, 4)
+    return out
+
+
+def constant_text(constant: Constant) -> str:
+    """A module-level name, and what it is as a string below it."""
+    told = [f'"""{constant.doc}"""'] if constant.doc else []
+    return "\n".join([*lines((Let(Name(constant.name), constant.value),), comment, 0), *told])
+
+
+def private(function: Function) -> FunctionText:
+    """A function of the module's own: arrays are (N, ...) and of one dtype already."""
+    first, *rest = function.doc or ("Any type of number, one tap at a time.",)
+    doc = wrap(first, WIDTH - 10, break_long_words=False)
+    for paragraph in rest:
+        doc += ["", *wrap(paragraph, WIDTH - 8, break_long_words=False)]
+    closing = [""] if len(doc) > 1 else []
+    signature = f"def {function.name}({', '.join(function.parameters)}):"
+    body = tuple(lines(function.body, comment))
+    return FunctionText(
+        signature, "\n    ".join([*doc, *closing]).replace("\n    \n", "\n\n"), body
+    )
+
+
 def _function(function: Function, derivation: Derivation) -> FunctionText:
+    if function.name.startswith("_"):
+        return private(function)
     equation = derivation.equation.at_sizes()
     parameters = ", ".join(f"{p}: np.ndarray" for p in function.parameters)
     signature = f"def {function.name}({parameters}) -> {function.returns}:"
@@ -180,25 +222,6 @@ def _divides_ties(expr: Expr) -> bool:
 
 def called(program: Program) -> list[str]:
     """The helper functions that a program calls."""
-    found = {n for f in program.functions for n in _calls(f.body)}
+    every = (array for f in program.functions for array in arrays(f.body))
+    found = {array.fn for array in every if isinstance(array, Invoke)}
     return [name for name in HELPERS if name in found]
-
-
-def _calls(actions: tuple[object, ...]) -> set[str]:
-    found: set[str] = set()
-    for action in actions:
-        match action:
-            case Let(target, value, _):
-                found |= _invoked(value) | _invoked(target)
-            case For(_, _, body):
-                found |= _calls(body)
-            case Return(value):
-                found |= _invoked(value)
-    return found
-
-
-def _invoked(array: Array) -> set[str]:
-    found = {array.fn} if isinstance(array, Invoke) else set()
-    for part in parts(array):
-        found |= _invoked(part)
-    return found

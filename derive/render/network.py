@@ -38,6 +38,11 @@ def network(derivation: NetworkDerivation, programs: tuple[Program, ...]) -> str
         ],
         "real": any(kernel.real(d) for d in derivation.derivations),
         "parameters": _listed("_PARAMETERS", [name for name, _ in net.parameters]),
+        "threading": "_scratch" in called,
+        "constants": [
+            kernel.constant_text(constant)
+            for constant in {c.name: c for p in programs for c in p.constants}.values()
+        ],
         "integer": names_of(_classes(derivation)) if _classes(derivation) else "()",
         "classes": _classes(derivation),
         "shape_of": "{" + ", ".join(f'"{a}": "{b}"' for a, b in upstream) + "}",
@@ -235,6 +240,8 @@ def _private(node: Node, derivation: Derivation, program: Program) -> list[Funct
 
 
 def _inner(node: Node, equation: Equation, function: Function) -> FunctionText:
+    if function.name.startswith("_"):
+        return kernel.private(function)
     name = f"_{node.name}_{function.name}"
     given = ", ".join(shape_text(_owner(equation, p), p) for p in function.parameters)
     doc = wrap(f"{node.text}: from {given}.", WIDTH - 10, break_long_words=False)

@@ -166,7 +166,7 @@ def picture(
 
 
 def _source(found: Windows, width: int, base: int, unicode: bool) -> Cells | None:
-    """x with its padding, cut off behind the windows if it is too large."""
+    """X with its padding, cut off behind the windows if it is too large."""
     low, high = _place(found.low), _place(found.high)
     sizes = (high[0] - low[0] + 1, high[1] - low[1] + 1)
     kept = _kept(found, sizes, low, width, base)
