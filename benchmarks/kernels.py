@@ -106,7 +106,10 @@ def generated(settings: dict[str, Any], wanted: dict[str, str], batch: int) -> t
     from derive.verify.running import module
 
     derivation = pipeline.derive(derive.conv(**settings, bias=True))
-    program = lower(derivation, wanted=wanted)
+    try:
+        program = lower(derivation, wanted=wanted)
+    except ValueError:  # the strategy does not go with this geometry
+        program = lower(derivation)
     chosen = {c.direction: c for c in program.choices if 0 < c.least <= batch}
     told = " ".join(
         f"{'+'.join(targets)}:{name}" for c in chosen.values() for targets, _, name in c.calls

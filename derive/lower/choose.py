@@ -41,6 +41,8 @@ def branches(task: Task, *, exact: bool, wanted: Mapping[str, str]) -> tuple[Bra
     """The branches of a direction; ``wanted`` (target → strategy) forces a choice."""
     found: list[Branch] = []
     plans = list(_plans(task, offers(task, exact=exact), wanted))
+    if not plans:
+        raise ValueError(f"no strategies make {', '.join(task.statements)} as wanted: {wanted}")
     for batch in BATCHES:
         priced = [(seconds(task, plan, batch), k) for k, plan in enumerate(plans)]
         least, number = min(priced)

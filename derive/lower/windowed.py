@@ -11,14 +11,14 @@ are called, and which layer they belong to, is never asked.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from math import prod
 
 from ..affine import Affine
 from ..equations import Statement
-from ..expressions import Condition, Divides, Expr, Read, Within
+from ..expressions import Condition, Divides, Expr, Read, Reduce, Within
 from .scope import Scope
 from .sources import parts
 from .sums import Sum, sums_of
@@ -159,6 +159,35 @@ class Windowed:
             return moved
         base = text if moved == opened else moved
         return f"{base}.reshape({', '.join(map(str, shape))})"
+
+    def kernel_from(self, text: str, order: str) -> str:
+        """An array whose axes are the roles ``order`` (as in :meth:`kernel_as`), as the kernel."""
+        taps = tuple(w.tap for w in self.windows if w.tap in self.kernel_labels)
+        roles = {"g": self.groups, "f": self.filters, "c": self.channels, "u": taps}
+        labels = [label for role in order for label in roles[role]]
+        sizes = dict(self.sizes)
+        opened = f"{text}.reshape({', '.join(str(sizes[label]) for label in labels)})"
+        axes = [labels.index(label) for label in self.kernel_labels]
+        moved = f"{opened}.transpose({', '.join(map(str, axes))})"
+        turned = {w.tap for w in self.windows if w.flipped}
+        spans = ["::-1" if label in turned else ":" for label in self.kernel_labels]
+        return f"{moved}[{', '.join(spans)}]" if turned else moved
+
+
+def totals(statements: Mapping[str, tuple[tuple[Statement, ...], ...]], form: Windowed) -> str:
+    """The target that is the sum of the narrow side over batch and positions: a bias's; or ""."""
+    wanted = {form.batch, *(w.position for w in form.windows)}
+    own = (*form.groups, *form.filters)
+    for target, ways in statements.items():
+        for statement, *more in ways:
+            match statement.rhs:
+                case Reduce("sum", over, Read(tensor, axes), ()) if not more:
+                    read = _labels(Read(tensor, axes))
+                    left = _labels(statement.lhs)
+                    same = tensor == form.narrow and tuple(read) == form.narrow_labels
+                    if same and set(over) == wanted and tuple(left) == own:
+                        return target
+    return ""
 
 
 def windowed(statement: Statement, scope: Scope) -> Windowed | None:

@@ -21,6 +21,7 @@ HELPERS = {
     "_highest": "highest.py.j2",
     "_erf": "erf.py.j2",
     "_scratch": "scratch.py.j2",
+    "_windows": "windows.py.j2",
 }
 """Functions that a kernel may call, and the template that holds each."""
 

@@ -1,8 +1,11 @@
-"""im2col, one sample at a time: y[n] = kernel · columns(x[n]).
+"""im2col, one sample and a few rows at a time: y[n] = kernel · columns(x[n]).
 
-All windows of one sample are copied side by side into a matrix, channels and taps down its
-rows, so that one matrix product makes all outputs, already in the order of y. The matrix is
-never larger than one sample's, and the same memory serves every sample.
+    columns[(c,u,v), (i,j)] = x[n, c, s·i + d·u − p, s·j + d·v − p]
+
+The windows of some rows of one sample are copied side by side into a matrix that stays in the
+cache, channels and taps down its rows, so that one matrix product makes these rows of the
+output, already in the order of y. A last row of ones meets the bias. The same memory serves
+every tile and every sample.
 """
 
 from __future__ import annotations
@@ -12,83 +15,128 @@ from math import prod
 
 from ...machines import Cost
 from ...programs import Function
-from ..snippets import nested, snippet
+from ..snippets import snippet
 from ..tasks import Routine, Task
-from ..windowed import Window
+from ..tiles import Tiles, sliced, start_of, starts, windows_of
+from ..windowed import Windowed
 
 NAME = "columns"
 EXACT = True
 
 
 def applies(task: Task) -> Iterator[tuple[str, ...]]:
-    """Targets that are the narrow side of Φ, with at least one window."""
+    """Targets that are the narrow side of Φ, with at least one window that is more than a place."""
     for target in task.forms:
         form = task.form(target, "narrow")
-        if form is not None and form.plain and form.windows:
+        if (
+            form is not None
+            and form.plain
+            and any(w.taps > 1 or w.stride > 1 for w in form.windows)
+        ):
             yield (target,)
 
 
 def cost(task: Task, targets: tuple[str, ...], batch: int) -> Cost:
-    """One product of (F, C·K) and (C·K, positions) a sample and group."""
-    form = task.form(targets[0], "narrow")
-    assert form is not None  # applies said so
-    groups, channels, filters, taps, places = form.counts
-    depth = channels * taps
-    rows = groups * depth * prod(w.outputs for w in form.windows[:-1])
+    """One product of (F, C·K) and (C·K, positions) for every tile."""
+    form = _form(task, targets)
+    groups, channels, filters, *_ = form.counts
+    depth, tiles = _depth(form), Tiles.of(form, task.machine)
+    width = tiles.places
+    slices = width // sliced(task, filters, depth, width, groups)
+    outer = batch * tiles.count
     return Cost(
-        ((batch * groups, filters, depth, places),),
-        moved=batch * groups * (2 * depth + filters) * places,
-        runs=batch * rows,
-        calls=batch * (taps + 3),
-        scratch=groups * depth * places,
+        ((outer * groups * slices, filters, depth, width // slices),),
+        moved=outer * groups * depth * width + 2 * batch * prod(w.size for w in form.windows),
+        runs=outer * groups * depth * tiles.rows + batch * form.windows[0].size * channels,
+        calls=outer * 2 + batch + 12,
+        scratch=groups * depth * width,
     )
 
 
 def lower(task: Task, targets: tuple[str, ...]) -> Routine:
     """``_y_columns(x, w, b)``."""
-    (target,) = targets
-    form = task.form(target, "narrow")
-    assert form is not None  # applies said so
-    groups, channels, filters, taps, _ = form.counts
-    rank, x = len(form.windows), form.wide
-    outputs = ", ".join(str(w.outputs) for w in form.windows)
-    padded = ", ".join(str(w.padded) for w in form.windows)
-    inner = ", ".join(f"{w.low}:{w.low + w.size}" for w in form.windows)
-    letters = "uvt"[:rank]
-    spans = ", ".join(_span(w, u) for w, u in zip(form.windows, letters, strict=True))
-    place = ", ".join(letters)
-    taps_of = ", ".join(str(w.taps) for w in form.windows)
-    own = ", ".join(str(w.size) for w in form.windows)
-    fill = nested(
-        [(u, f"range({w.taps})") for u, w in zip(letters, form.windows, strict=True)],
-        f"columns[:, :, {place}] = padded[:, :, {spans}]",
-        1,
+    form, target = _form(task, targets), targets[0]
+    groups, channels, filters, taps, places = form.counts
+    tiles = Tiles.of(form, task.machine)
+    name = task.function(target, NAME)
+    lead = f"{groups}, " if groups > 1 else ""
+    body = [
+        f"N, dtype = len({form.wide}), {form.wide}.dtype",
+        *_kernel(form),
+        *windows_of(form, f"{name[1:]}_padded", tiles.rows),
+        f'columns = _scratch("{name[1:]}", ({lead}{_depth(form)}, {tiles.places}), dtype)',
+        *([f"columns[{channels * taps}] = 1"] if _ones(form) else []),
+        f"{target} = np.empty((N, {lead}{filters}, {places}), dtype)",
+        "for n in range(N):",
+        f"    inner[...] = {form.wide}[n].reshape(inner.shape)",
+        *_tile(form, task, tiles, target),
+    ]
+    if form.bias and not _ones(form):
+        body.append(f"{target} += {form.bias}.reshape({groups}, {filters}, 1)")
+    body.append(f"return {target}.reshape(N, {', '.join(map(str, task.shape(target)))})")
+    doc = (
+        f"{target}[n] = kernel · columns({form.wide}[n]): all windows of {tiles.told} as the "
+        "columns of a matrix with a row for every channel and tap"
+        + ("; a row of ones meets the bias." if _ones(form) else "."),
     )
-    body = f"""
-N, dtype = len({x}), {x}.dtype
-kernel = {form.kernel_as("g", "f", "cu")}
-padded = np.zeros(({groups}, {channels}, {padded}), dtype)
-columns = np.empty(({groups}, {channels}, {taps_of}, {outputs}), dtype)
-{target} = np.empty((N, {groups}, {filters}, {outputs}), dtype)
-for n in range(N):
-    padded[:, :, {inner}] = {x}[n].reshape({groups}, {channels}, {own})
-{fill}
-    matrix = columns.reshape({groups}, {channels * taps}, -1)
-    np.matmul(kernel, matrix, out={target}[n].reshape({groups}, {filters}, -1))
-"""
-    if form.bias:
-        body += f"{target} += {form.bias}.reshape({groups}, {filters}{', 1' * rank})\n"
-    shape = ", ".join(map(str, task.shape(target)))
-    body += f"return {target}.reshape(N, {shape})\n"
-    parameters = tuple(n for n in (x, form.kernel, form.bias) if n)
-    doc = (f"{target} = kernel · columns({x}), one sample at a time.",)
-    function = Function(task.function(target, NAME), parameters, snippet(body), doc, "", ("len",))
+    parameters = tuple(n for n in (form.wide, form.kernel, form.bias) if n)
+    given = ("len", "_scratch", "_windows")
+    function = Function(name, parameters, snippet("\n".join(body)), doc, "", given)
     return Routine(targets, function)
 
 
-def _span(w: Window, tap: str) -> str:
-    """Where the entries lie that one tap meets."""
-    at = f"{w.dilation} * {tap}" if w.dilation > 1 else tap
-    at = f"{w.start} + {at}" if w.start else at
-    step = f" : {w.stride}" if w.stride > 1 else ""
-    return f"{at} : {at} + {w.stride * (w.outputs - 1) + 1}{step}"
+def _form(task: Task, targets: tuple[str, ...]) -> Windowed:
+    form = task.form(targets[0], "narrow")
+    assert form is not None  # applies said so
+    return form
+
+
+def _ones(form: Windowed) -> bool:
+    """Whether a row of ones meets the bias; between groups it would break the matrix apart."""
+    return bool(form.bias) and form.counts[0] == 1
+
+
+def _depth(form: Windowed) -> int:
+    """Rows of the column matrix."""
+    return form.counts[1] * form.counts[3] + _ones(form)
+
+
+def _kernel(form: Windowed) -> list[str]:
+    """The kernel as a matrix, the bias as its last column."""
+    groups, channels, filters, taps, _ = form.counts
+    matrix = form.kernel_as(*(("g", "f", "cu") if groups > 1 else ("f", "cu")))
+    if not _ones(form):
+        return [f"kernel = {matrix}"]
+    return [
+        f"kernel = np.empty(({filters}, {channels * taps + 1}), dtype)",
+        f"kernel[:, :{channels * taps}] = {matrix}",
+        f"kernel[:, {channels * taps}] = {form.bias}",
+    ]
+
+
+def _tile(form: Windowed, task: Task, tiles: Tiles, target: str) -> list[str]:
+    """Copy the windows of a tile, multiply."""
+    groups, channels, filters, taps, places = form.counts
+    view = f"columns[:{channels * taps}]" if _ones(form) else "columns"
+    if tiles.count == 1:
+        begin = f", {start}" if (start := start_of(form)) else ""
+        into, opening, pad = f"{target}[n]", [], "    "
+    else:
+        begin, pad = f", {start_of(form, 'top')}", "        "
+        opening = [f"    for top in {starts(form.windows[0].outputs, tiles.rows)}:"]
+        row = places // form.windows[0].outputs
+        skipped = ":, " * (1 + (groups > 1))
+        into = f"{target}[n, {skipped}{row} * top : {row} * (top + {tiles.rows})]"
+    fill = f"{pad}{view}.reshape(shape)[...] = _windows(padded, shape, steps{begin})"
+    lines = [*opening, fill]
+    size = sliced(task, filters, _depth(form), tiles.places, groups)
+    if size == tiles.places:
+        return [*lines, f"{pad}np.matmul(kernel, columns, out={into})"]
+    count = tiles.places // size
+    return [
+        *lines,
+        f"{pad}# in slices small enough for BLAS to read them where they are",
+        f"{pad}slices = columns.reshape({_depth(form)}, {count}, {size}).transpose(1, 0, 2)",
+        f"{pad}rows = {into}.reshape({filters}, {count}, {size})",
+        f"{pad}np.matmul(kernel, slices, out=rows.transpose(1, 0, 2))",
+    ]

@@ -1,0 +1,125 @@
+"""The kernel's gradient from columns: dw = Σ_n columns(x[n]) · dy[n]ᵀ, and db with it.
+
+    columns[(c,u,v), (i,j)] = x[n, c, s·i + d·u − p, s·j + d·v − p]
+
+The columns of a forward pass, tile by tile, times the upstream gradient of the same places.
+The product is taken as (taps × filters), the order in which BLAS reads both operands along
+their rows. A last row of ones adds up dy itself: the bias's gradient comes along.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ...machines import Cost
+from ...programs import Function
+from ..snippets import snippet
+from ..tasks import Routine, Task
+from ..tiles import Tiles, start_of, windows_of
+from ..windowed import Windowed, totals
+
+NAME = "correlate"
+EXACT = True
+
+
+def applies(task: Task) -> Iterator[tuple[str, ...]]:
+    """Targets that are the kernel of Φ, with or without the sum of the narrow side."""
+    for target in task.forms:
+        form = task.form(target, "kernel")
+        if form is not None and form.plain and form.windows:
+            yield (target,)
+            if form.counts[0] == 1 and (bias := totals(task.statements, form)):
+                yield target, bias
+
+
+def cost(task: Task, targets: tuple[str, ...], batch: int) -> Cost:
+    """One product of (C·K, positions) and (positions, F) for every tile."""
+    form = _form(task, targets)
+    groups, channels, filters, taps, _ = form.counts
+    depth, tiles = channels * taps + len(targets) - 1, _tiles(form, task)
+    outer = batch * tiles.count
+    return Cost(
+        ((outer * groups, depth, filters, tiles.places),),
+        moved=outer * groups * depth * (tiles.places + 2 * filters),
+        runs=outer * groups * depth * tiles.rows,
+        calls=outer * 4 + batch + 12,
+        scratch=groups * depth * tiles.places,
+    )
+
+
+def lower(task: Task, targets: tuple[str, ...]) -> Routine:
+    """``_dw_db_correlate(dy, x)``."""
+    form = _form(task, targets)
+    groups, channels, filters, taps, places = form.counts
+    depth, tiles = channels * taps, _tiles(form, task)
+    deep = depth + len(targets) - 1
+    name = task.function("_".join(targets), NAME)
+    lead = f"{groups}, " if groups > 1 else ""
+    x, dy = form.wide, form.narrow
+    narrow = f"{dy}.reshape(N, {lead}{filters}, {places})"
+    body = [
+        f"N, dtype = len({x}), {x}.dtype",
+        f"by_place = {narrow}.swapaxes(-1, -2)",
+        *windows_of(form, f"{name[1:]}_padded", tiles.rows),
+        f'columns = _scratch("{name[1:]}", ({lead}{deep}, {tiles.places}), dtype)',
+        *([f"columns[{depth}] = 1"] if deep > depth else []),
+        f'part = _scratch("{name[1:]}_part", ({lead}{deep}, {filters}), dtype)',
+        f"total = np.zeros(({lead}{deep}, {filters}), dtype)",
+        "for n in range(N):",
+        f"    inner[...] = {x}[n].reshape(inner.shape)",
+        *_tile(form, tiles, deep > depth),
+        *_results(task, targets, form),
+    ]
+    doc = (
+        f"{targets[0]} = Σ columns({x}[n]) · {dy}[n]ᵀ, {tiles.told} at a time"
+        + ("; a row of ones adds up the bias's." if deep > depth else "."),
+    )
+    given = ("len", "_scratch", "_windows")
+    function = Function(name, (dy, x), snippet("\n".join(body)), doc, "", given)
+    return Routine(targets, function)
+
+
+def _form(task: Task, targets: tuple[str, ...]) -> Windowed:
+    form = task.form(targets[0], "kernel")
+    assert form is not None  # applies said so
+    return form
+
+
+def _tiles(form: Windowed, task: Task) -> Tiles:
+    """Tiles that divide the rows evenly: no row may count twice."""
+    return Tiles.of(form, task.machine, even=True)
+
+
+def _tile(form: Windowed, tiles: Tiles, ones: bool) -> list[str]:
+    groups, channels, _, taps, places = form.counts
+    view = f"columns[:{channels * taps}]" if ones else "columns"
+    skipped = ":, " if groups > 1 else ""
+    if tiles.count == 1:
+        begin = f", {start}" if (start := start_of(form)) else ""
+        right, opening, pad = "by_place[n]", [], "    "
+    else:
+        begin, pad = f", {start_of(form, 'top')}", "        "
+        opening = [f"    for top in range(0, {tiles.of_all}, {tiles.rows}):"]
+        row = places // tiles.of_all
+        right = f"by_place[n, {skipped}{row} * top : {row} * (top + {tiles.rows})]"
+    return [
+        *opening,
+        f"{pad}{view}.reshape(shape)[...] = _windows(padded, shape, steps{begin})",
+        f"{pad}np.matmul(columns, {right}, out=part)",
+        f"{pad}total += part",
+    ]
+
+
+def _results(task: Task, targets: tuple[str, ...], form: Windowed) -> list[str]:
+    """The sums in the kernel's own order, and the bias's."""
+    groups, channels, _, taps, _ = form.counts
+    depth = channels * taps
+    ones = len(targets) > 1
+    total = f"total[:{depth}]" if ones else "total"
+    made = form.kernel_from(total, "gcuf" if groups > 1 else "cuf")
+    shape = ", ".join(map(str, task.shape(targets[0])))
+    lines = [f"{targets[0]} = {made}.reshape({shape})"]
+    if not ones:
+        return [*lines, f"return {targets[0]}"]
+    bias = ", ".join(map(str, task.shape(targets[1])))
+    return [*lines, f"return {targets[0]}, total[{depth}].reshape({bias})"]

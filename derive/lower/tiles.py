@@ -1,0 +1,109 @@
+"""Tiles: how many rows of windows are gathered at a time, and how wide a matrix product is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+
+from ..machines import Machine
+from .tasks import Task
+from .windowed import Windowed
+
+FLOAT = 4
+"""Bytes of the numbers that tiles are sized for."""
+
+
+@dataclass(frozen=True)
+class Tiles:
+    """``count`` tiles of ``rows`` steps of the first window, ``places`` positions each."""
+
+    rows: int
+    count: int
+    places: int
+    of_all: int
+
+    @classmethod
+    def of(cls, form: Windowed, machine: Machine, *, even: bool = False) -> Tiles:
+        """The tallest tile whose columns stay in the cache; it divides all rows if ``even``.
+
+        Otherwise it divides them if that costs less than half of its height.
+        """
+        groups, channels, _, taps, places = form.counts
+        outputs = form.windows[0].outputs
+        width = places // outputs
+        most = max(1, machine.cache // (FLOAT * groups * channels * taps * width))
+        rows = min(outputs, most)
+        whole = max(r for r in range(1, rows + 1) if outputs % r == 0)
+        if even or whole * 2 > rows:
+            rows = whole
+        return cls(rows, -(-outputs // rows), rows * width, outputs)
+
+    @property
+    def told(self) -> str:
+        """What one tile holds, in words."""
+        if self.count == 1:
+            return "one sample"
+        return f"{self.rows} rows" if self.rows > 1 else "one row"
+
+
+def starts(outputs: int, rows: int) -> str:
+    """The first row of every tile as Python text; the last tile may repeat rows of another."""
+    if outputs % rows == 0:
+        return f"range(0, {outputs}, {rows})"
+    return f"(*range(0, {outputs - rows}, {rows}), {outputs - rows})"
+
+
+def sliced(task: Task, m: int, k: int, n: int, stacked: int = 1) -> int:
+    """How wide the slices of an (m, k)·(k, n) product should be; n where slicing gains nothing.
+
+    Below ``machine.sliced`` multiply-adds BLAS works without packing its operands, which is
+    faster; slices have to be a multiple of 16 wide to be whole vectors.
+    """
+    if stacked > 1 or m * k * n <= task.machine.sliced:
+        return n
+    fits = [s for s in range(16, n, 16) if n % s == 0 and m * k * s <= task.machine.sliced]
+    return fits[-1] if fits and fits[-1] >= 32 else n
+
+
+def windows_of(form: Windowed, buffer: str, rows: int) -> list[str]:
+    """Lines that make ``padded``, its ``inner`` part, and ``shape`` and ``steps`` of a tile's view.
+
+    ``padded`` is one sample with zeros around it, kept between calls: only ``inner`` is ever
+    written. The view is (groups, channels, taps..., rows, positions...), without groups if
+    there is one; ``steps`` are its strides in numbers.
+    """
+    groups, channels = form.counts[:2]
+    sizes = [w.padded for w in form.windows]
+    strides = _strides(form)
+    shape = [channels, *(w.taps for w in form.windows), rows]
+    shape += [w.outputs for w in form.windows[1:]]
+    steps = [prod(sizes)]
+    steps += [w.dilation * s for w, s in zip(form.windows, strides, strict=True)]
+    steps += [w.stride * s for w, s in zip(form.windows, strides, strict=True)]
+    lead = [channels]
+    if groups > 1:
+        shape, steps, lead = [groups, *shape], [channels * prod(sizes), *steps], [groups, channels]
+    inner = ", ".join(f"{w.low} : {w.low + w.size}" for w in form.windows)
+    return [
+        f'padded = _scratch("{buffer}", ({_listed([*lead, *sizes])}), dtype)',
+        f"inner = padded[{':, ' * len(lead)}{inner}]",
+        f"shape, steps = ({_listed(shape)}), ({_listed(steps)})",
+    ]
+
+
+def start_of(form: Windowed, row: str = "") -> str:
+    """Where in ``padded`` the windows of a row of outputs start, as Python text; "" for 0."""
+    strides = _strides(form)
+    first = sum(w.start * s for w, s in zip(form.windows, strides, strict=True))
+    step = form.windows[0].stride * strides[0]
+    moving = (f"{step} * {row}" if step > 1 else row) if row else ""
+    return " + ".join(part for part in (str(first) if first else "", moving) if part)
+
+
+def _strides(form: Windowed) -> list[int]:
+    sizes = [w.padded for w in form.windows]
+    return [prod(sizes[k + 1 :]) for k in range(len(sizes))]
+
+
+def _listed(values: list[int]) -> str:
+    return ", ".join(map(str, values))
