@@ -1,0 +1,199 @@
+"""Plain matrix products, where no window slides: dense layers and 1×1 convolutions.
+
+    y[n] = w · x[n]        dx[n] = wᵀ · dy[n]        dw = Σ_n dy[n] · x[n]ᵀ
+
+x and dy are read where they lie. A large product is taken in slices, each so small that BLAS
+reads its operands in place instead of packing them first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ...machines import Cost
+from ...programs import Function
+from ..snippets import snippet
+from ..tasks import Routine, Task
+from ..windowed import Windowed, totals
+
+NAME = "product"
+EXACT = True
+
+SAMPLES = 32
+"""Samples of a dense layer that are multiplied at a time."""
+
+
+def applies(task: Task) -> Iterator[tuple[str, ...]]:
+    """Targets that are the narrow side or the kernel of Φ without windows and groups."""
+    for target, forms in task.forms.items():
+        for form in forms:
+            if form.target != "wide" and form.plain and form.counts[0] == 1 and _pointwise(form):
+                yield (target,)
+                if form.target == "kernel" and (bias := totals(task.statements, form)):
+                    yield target, bias
+                break
+
+
+def _pointwise(form: Windowed) -> bool:
+    return all((w.taps, w.stride, w.offset) == (1, 1, 0) for w in form.windows) and all(
+        w.size == w.outputs for w in form.windows
+    )
+
+
+def cost(task: Task, targets: tuple[str, ...], batch: int) -> Cost:
+    """One product a sample, or one for all samples of a dense layer."""
+    form = _form(task, targets)
+    _, channels, filters, _, places = form.counts
+    if places == 1:
+        size = _slice(task, channels, filters)
+        sides = (batch, size, channels) if form.target == "narrow" else (size, channels, batch)
+        moved = batch * (channels + filters) + channels * filters
+        return Cost(((filters // size, *sides),), moved, calls=5)
+    moved = batch * (channels + filters) * places
+    if form.target == "kernel":
+        return Cost(((batch, channels, filters, places),), moved, calls=6 + 3 * batch)
+    size = _rows(task, form)
+    often = batch * filters // size
+    return Cost(((often, size, places, channels),), moved, calls=6 + batch)
+
+
+def lower(task: Task, targets: tuple[str, ...]) -> Routine:
+    """``_y_product(x, w, b)``."""
+    form = _form(task, targets)
+    if form.target == "kernel":
+        lines = _kernel(task, form, targets)
+        parameters: tuple[str, ...] = (form.narrow, form.wide)
+        doc = f"{targets[0]} = Σ {form.narrow}[n] · {form.wide}[n]ᵀ."
+    else:
+        lines = (
+            _dense(task, form, targets[0])
+            if form.counts[4] == 1
+            else _places(task, form, targets[0])
+        )
+        parameters = tuple(n for n in (form.wide, form.kernel, form.bias) if n)
+        doc = f"{targets[0]}[n] = {form.kernel} · {form.wide}[n], one matrix product."
+    name = task.function("_".join(targets), NAME)
+    function = Function(name, parameters, snippet("\n".join(lines)), (doc,), "", ("len",))
+    return Routine(targets, function)
+
+
+def _form(task: Task, targets: tuple[str, ...]) -> Windowed:
+    return next(f for f in task.forms[targets[0]] if f.target != "wide" and _pointwise(f))
+
+
+def _slice(task: Task, depth: int, width: int) -> int:
+    """How many filters at a time, for SAMPLES samples; all of them if that is few."""
+    if SAMPLES * depth * width <= task.machine.sliced:
+        return width
+    fits = [s for s in range(16, width, 16) if width % s == 0]
+    small = [s for s in fits if SAMPLES * depth * s <= task.machine.sliced]
+    return small[-1] if small else fits[0] if fits else width
+
+
+def _rows(task: Task, form: Windowed) -> int:
+    """How many filters at a time for one sample of a 1×1 convolution."""
+    _, channels, filters, _, places = form.counts
+    fits = [s for s in range(8, filters + 1) if filters % s == 0]
+    small = [s for s in fits if s * channels * places <= task.machine.sliced]
+    return small[-1] if small else filters
+
+
+def _dense(task: Task, form: Windowed, target: str) -> list[str]:
+    """All samples against slices of the filters."""
+    _, channels, filters, _, _ = form.counts
+    size, x = _slice(task, channels, filters), form.wide
+    shape = ", ".join(map(str, task.shape(target)))
+    bias = f" + {form.bias}.reshape({filters})" if form.bias else ""
+    opening = f"N, dtype = len({form.wide}), {form.wide}.dtype"
+    if size == filters:
+        made = f"{x}.reshape(N, {channels}) @ {form.kernel_as('cu', 'f')}{bias}"
+        return [
+            f"N = len({form.wide})",
+            f"{target} = {made}",
+            f"return {target}.reshape(N, {shape})",
+        ]
+    count = filters // size
+    return [
+        opening,
+        "# in slices small enough for BLAS to read them where they are",
+        f"{x} = {x}.reshape(N, {channels})",
+        f"kernel = {form.kernel_as('f', 'cu')}.reshape({count}, {size}, {channels}).swapaxes(1, 2)",
+        f"{target} = np.empty((N, {filters}), dtype)",
+        f"slices = {target}.reshape(N, {count}, {size}).swapaxes(0, 1)",
+        f"for start in range(0, N, {SAMPLES}):",
+        f"    some = slice(start, start + {SAMPLES})",
+        f"    np.matmul({x}[some], kernel, out=slices[:, some])",
+        *([f"{target} +={bias[2:]}"] if bias else []),
+        f"return {target}.reshape(N, {shape})",
+    ]
+
+
+def _places(task: Task, form: Windowed, target: str) -> list[str]:
+    """Each sample's positions against slices of the filters."""
+    _, channels, filters, _, places = form.counts
+    size = _rows(task, form)
+    count = filters // size
+    shape = ", ".join(map(str, task.shape(target)))
+    sliced = f".reshape({count}, {size}, {channels})" if count > 1 else ""
+    kernel = form.kernel_as("f", "cu")
+    x = form.wide
+    lines = [f"N, dtype = len({x}), {x}.dtype", f"{x} = {x}.reshape(N, {channels}, {places})"]
+    if count == 1:
+        lines += [f"{target} = np.matmul({kernel}, {x})"]
+    else:
+        lines += [
+            "# in slices small enough for BLAS to read them where they are",
+            f"kernel = {kernel}{sliced}",
+            f"{target} = np.empty((N, {count}, {size}, {places}), dtype)",
+            "for n in range(N):",
+            f"    np.matmul(kernel, {x}[n], out={target}[n])",
+            f"{target} = {target}.reshape(N, {filters}, {places})",
+        ]
+    if form.bias:
+        lines.append(f"{target} += {form.bias}.reshape({filters}, 1)")
+    return [*lines, f"return {target}.reshape(N, {shape})"]
+
+
+def _kernel(task: Task, form: Windowed, targets: tuple[str, ...]) -> list[str]:
+    """The outer products of all samples, added up."""
+    _, channels, filters, _, places = form.counts
+    dy, x = form.narrow, form.wide
+    shape = ", ".join(map(str, task.shape(targets[0])))
+    opening = [f"N, dtype = len({x}), {x}.dtype"]
+    wide, narrow = [channels], [filters]
+    if places > 1:
+        wide, narrow = [channels, places], [filters, places]
+    opening += [
+        f"{x} = {x}.reshape(N, {', '.join(map(str, wide))})",
+        f"{dy} = {dy}.reshape(N, {', '.join(map(str, narrow))})",
+    ]
+    if places == 1:
+        lines = [*opening, *_outer(task, form)]
+        order, axis = "fcu", "0"
+    else:
+        lines = [
+            *opening,
+            f"total = np.zeros(({channels}, {filters}), dtype)",
+            "for n in range(N):",
+            f"    total += {x}[n] @ {dy}[n].T",
+        ]
+        order, axis = "cfu", "(0, 2)"
+    result = f"{form.kernel_from('total', order)}.reshape({shape})"
+    if len(targets) == 1:
+        return [*lines, f"return {result}"]
+    bias = ", ".join(map(str, task.shape(targets[1])))
+    return [*lines, f"return {result}, {dy}.sum(axis={axis}, dtype=dtype).reshape({bias})"]
+
+
+def _outer(task: Task, form: Windowed) -> list[str]:
+    """dyᵀ · x of all samples of a dense layer, in slices of the filters."""
+    _, channels, filters, _, _ = form.counts
+    size, dy, x = _slice(task, channels, filters), form.narrow, form.wide
+    if size == filters:
+        return [f"total = {dy}.T @ {x}"]
+    count = filters // size
+    return [
+        "# in slices small enough for BLAS to read them where they are",
+        f"slices = {dy}.reshape(N, {count}, {size}).transpose(1, 2, 0)",
+        f"total = np.matmul(slices, {x})",
+    ]
