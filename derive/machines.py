@@ -17,6 +17,7 @@ class Machine:
     ``gemm``       floating-point operations per second of a large matrix product
     ``edge``       a product with a side M, N or K runs at gemm · side / (side + edge)
     ``sliced``     M·N·K up to which a matrix product runs without packing its operands
+    ``sliced_result``  the same for M·N where both operands are read along their rows
     ``bandwidth``  numbers moved per second, from and to the caches
     ``memory``     numbers moved per second, where they do not fit in the caches
     ``run``        seconds for each run of consecutive entries in a NumPy loop
@@ -27,6 +28,7 @@ class Machine:
     gemm: float = 100e9
     edge: float = 4.0
     sliced: int = 1_000_000
+    sliced_result: int = 1_200
     bandwidth: float = 4e9
     memory: float = 1.5e9
     run: float = 10e-9

@@ -45,7 +45,7 @@ def cost(task: Task, targets: tuple[str, ...], batch: int) -> Cost:
     form = _form(task, targets)
     _, channels, filters, _, places = form.counts
     if places == 1:
-        size = _slice(task, channels, filters)
+        size = _slice(task, form)
         sides = (batch, size, channels) if form.target == "narrow" else (size, channels, batch)
         moved = batch * (channels + filters) + channels * filters
         return Cost(((filters // size, *sides),), moved, calls=5)
@@ -81,13 +81,18 @@ def _form(task: Task, targets: tuple[str, ...]) -> Windowed:
     return next(f for f in task.forms[targets[0]] if f.target != "wide" and _pointwise(f))
 
 
-def _slice(task: Task, depth: int, width: int) -> int:
+def _slice(task: Task, form: Windowed) -> int:
     """How many filters at a time, for SAMPLES samples; all of them if that is few."""
-    if SAMPLES * depth * width <= task.machine.sliced:
-        return width
-    fits = [s for s in range(16, width, 16) if width % s == 0]
-    small = [s for s in fits if SAMPLES * depth * s <= task.machine.sliced]
-    return small[-1] if small else fits[0] if fits else width
+    _, channels, filters, _, _ = form.counts
+    most = task.machine.sliced // (SAMPLES * channels)
+    in_rows = form.target == "narrow" and "transpose" not in form.kernel_as("f", "cu")
+    if in_rows:  # both operands along their rows: BLAS wants a small result as well
+        most = min(most, task.machine.sliced_result // SAMPLES)
+    if filters <= most:
+        return filters
+    fits = [s for s in range(16, filters, 16) if filters % s == 0]
+    small = [s for s in fits if s <= most]
+    return small[-1] if small else fits[0] if fits else filters
 
 
 def _rows(task: Task, form: Windowed) -> int:
@@ -101,7 +106,7 @@ def _rows(task: Task, form: Windowed) -> int:
 def _dense(task: Task, form: Windowed, target: str) -> list[str]:
     """All samples against slices of the filters."""
     _, channels, filters, _, _ = form.counts
-    size, x = _slice(task, channels, filters), form.wide
+    size, x = _slice(task, form), form.wide
     shape = ", ".join(map(str, task.shape(target)))
     bias = f" + {form.bias}.reshape({filters})" if form.bias else ""
     opening = f"N, dtype = len({form.wide}), {form.wide}.dtype"
@@ -188,7 +193,7 @@ def _kernel(task: Task, form: Windowed, targets: tuple[str, ...]) -> list[str]:
 def _outer(task: Task, form: Windowed) -> list[str]:
     """dyᵀ · x of all samples of a dense layer, in slices of the filters."""
     _, channels, filters, _, _ = form.counts
-    size, dy, x = _slice(task, channels, filters), form.narrow, form.wide
+    size, dy, x = _slice(task, form), form.narrow, form.wide
     if size == filters:
         return [f"total = {dy}.T @ {x}"]
     count = filters // size
