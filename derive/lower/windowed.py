@@ -11,7 +11,7 @@ are called, and which layer they belong to, is never asked.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from math import prod
@@ -263,7 +263,7 @@ def _made(
         if not places:  # a batch, group or channel
             labels.append(part.bare or "")
             continue
-        found = _window(part, places, taps, axis, scope)
+        found = slide(part, places, taps, axis, scope.sizes.number)
         if found is None:
             return None
         windows.append(found)
@@ -302,8 +302,8 @@ def _axes(read: Read, scope: Scope) -> Iterator[tuple[int, Affine]]:
         yield (0 if axis.extent == BATCH else int(axis.extent)), part
 
 
-def _window(
-    part: Affine, places: list[str], taps: list[str], size: int, scope: Scope
+def slide(
+    part: Affine, places: list[str], taps: list[str], size: int, extent: Callable[[str], int]
 ) -> Window | None:
     """``s·i + d·u + o`` with a positive step, taps turned so that d is positive."""
     if len(places) != 1 or len(taps) > 1:
@@ -316,11 +316,11 @@ def _window(
     dilation = part.coefficient(tap).number if tap else 1
     if stride is None or dilation is None or offset is None or stride < 1 or dilation == 0:
         return None
-    count = scope.sizes.number(tap) if tap else 1
+    count = extent(tap) if tap else 1
     flipped = dilation < 0 and count > 1
     if dilation < 0:
         dilation, offset = -dilation, offset + dilation * (count - 1)
-    outputs = scope.sizes.number(place)
+    outputs = extent(place)
     return Window(place, size, outputs, count, stride, dilation, offset, tap, flipped)
 
 
