@@ -1,8 +1,10 @@
 """A machine: the few numbers by which a kernel's strategy is chosen.
 
 Seconds are estimated as Σ over matrix products of 2·M·N·K / rate, plus numbers moved / bandwidth,
-plus a fixed cost for every run of consecutive entries and for every NumPy call. The defaults
-are one core of a current server CPU with OpenBLAS and float32; ``--tune`` measures instead.
+plus a fixed cost for every run of consecutive entries, every product of a stack and every NumPy
+call. The defaults are one core of a current server CPU with OpenBLAS and float32; they were
+fitted to measurements of every strategy on some twenty geometries
+(``benchmarks/strategies.py``). ``--tune`` measures instead.
 """
 
 from __future__ import annotations
@@ -15,25 +17,49 @@ class Machine:
     """Rates of one thread.
 
     ``gemm``       floating-point operations per second of a large matrix product
-    ``edge``       a product with a side M, N or K runs at gemm · side / (side + edge)
+    ``edge``       a product over K summands runs at gemm · K / (K + edge)
     ``sliced``     M·N·K up to which a matrix product runs without packing its operands
     ``sliced_result``  the same for M·N where both operands are read along their rows
+    ``pack``       beyond that, it runs at M / (M + pack) · N / (N + pack) of its rate
+    ``thin``       share of its rate that a product with a single row or column reaches
     ``bandwidth``  numbers moved per second, from and to the caches
-    ``memory``     numbers moved per second, where they do not fit in the caches
+    ``memory``     the same from and to memory
+    ``far``        bytes of scratch of which half comes from memory
     ``run``        seconds for each run of consecutive entries in a NumPy loop
+    ``stack``      seconds for each product of a stack
     ``call``       seconds for each NumPy call
     ``cache``      bytes that stay close to one core
     """
 
-    gemm: float = 100e9
-    edge: float = 4.0
+    gemm: float = 105e9
+    edge: float = 1.0
     sliced: int = 1_000_000
     sliced_result: int = 1_200
-    bandwidth: float = 4e9
-    memory: float = 1.5e9
-    run: float = 10e-9
-    call: float = 0.8e-6
+    pack: float = 12.0
+    thin: float = 0.45
+    bandwidth: float = 6e9
+    memory: float = 2.5e9
+    far: int = 16 << 20
+    run: float = 5e-9
+    stack: float = 0.1e-6
+    call: float = 0.75e-6
     cache: int = 512 * 1024
+
+    def product(self, m: int, n: int, k: int) -> float:
+        """Seconds of one matrix product (m, k) · (k, n)."""
+        rate = self.gemm * k / (k + self.edge)
+        if k == 1:  # an outer product is no work for BLAS
+            rate = self.gemm / 50
+        if min(m, n) == 1:
+            rate *= self.thin
+        elif m * n * k > self.sliced:
+            rate *= m / (m + self.pack) * n / (n + self.pack)
+        return 2 * m * n * k / rate
+
+    def move(self, numbers: float, held: float) -> float:
+        """Seconds to move numbers, some ``held`` bytes of them in use."""
+        near = 1 / self.bandwidth
+        return numbers * (near + (1 / self.memory - near) * held / (held + self.far))
 
 
 @dataclass(frozen=True)
@@ -66,15 +92,14 @@ class Cost:
     def seconds(self, machine: Machine) -> float:
         """The estimate; only the order of two strategies matters."""
         total = self.runs * machine.run + self.calls * machine.call
-        total += self.moved / (machine.bandwidth if self.scratch * 4 < 1 << 25 else machine.memory)
+        total += machine.move(self.moved, FLOAT * self.scratch)
         for often, *sides in self.products:
-            rate = machine.gemm
-            for side in sides:
-                rate *= side / (side + machine.edge)
-            m, n, k = sides
-            total += often * 2 * m * n * k / rate
+            total += often * (machine.product(*sides) + machine.stack)
         return total
 
+
+FLOAT = 4
+"""Bytes of the numbers that are counted."""
 
 DEFAULT = Machine()
 """What is assumed where nothing was measured."""

@@ -1,76 +1,147 @@
 """Which strategies compute a direction, for which batch sizes.
 
 For each of a few batch sizes the cheapest set of strategies that makes every target once is
-found, by the cost model of :mod:`derive.machines`; neighbouring sizes with the same answer become
-one branch. The general strategy ``taps`` can make any target by itself, so there is always an
-answer.
+found, by the cost model of :mod:`derive.machines` or by measured seconds. A plan then serves
+neighbouring sizes too, as long as another one would not be clearly better there: few branches
+are worth their text. The general strategy ``taps`` can make any target by itself, so there is
+always an answer.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
+from itertools import combinations
+from math import log
 
 from . import general
 from .strategies import strategies
 from .tasks import Strategy, Task
 
-BATCHES = (1, 2, 8, 32)
+BATCHES = (1, 2, 4, 8, 32)
 """Batch sizes that are asked about; the answer for one holds up to the next."""
 
-Plan = tuple[tuple[Strategy, tuple[str, ...]], ...]
-"""Strategies and the targets that each makes."""
+MOST = 3
+"""Branches of a direction at most."""
+
+WORTH = 1.1
+"""A further branch has to make some batch so many times faster."""
+
+Group = tuple[Strategy, tuple[str, ...]]
+"""A strategy and the targets that it makes together."""
+
+Plan = tuple[Group, ...]
+"""Groups that make every target once."""
+
+Price = Callable[[Group, int], float]
+"""Seconds that a group takes for a batch of some size."""
 
 
 @dataclass(frozen=True)
 class Branch:
-    """The plan for batches of ``least`` samples and more, and its estimated seconds."""
+    """The plan for batches of ``least`` samples and more, and its seconds for that many."""
 
     least: int
     plan: Plan
     seconds: float
 
 
-def offers(task: Task, *, exact: bool) -> tuple[tuple[Strategy, tuple[str, ...]], ...]:
+def offers(task: Task, *, exact: bool = False) -> tuple[Group, ...]:
     """Every strategy with the targets it can make; inexact ones only if allowed."""
     known = (general, *(s for s in strategies() if s.EXACT or not exact))
     return tuple((s, targets) for s in known for targets in s.applies(task))
 
 
-def branches(task: Task, *, exact: bool, wanted: Mapping[str, str]) -> tuple[Branch, ...]:
-    """The branches of a direction; ``wanted`` (target → strategy) forces a choice."""
-    found: list[Branch] = []
-    plans = list(_plans(task, offers(task, exact=exact), wanted))
-    if not plans:
-        raise ValueError(f"no strategies make {', '.join(task.statements)} as wanted: {wanted}")
+def estimate(task: Task) -> Price:
+    """What the cost model says."""
+
+    def price(group: Group, batch: int) -> float:
+        strategy, targets = group
+        return strategy.cost(task, targets, batch).seconds(task.machine)
+
+    return price
+
+
+def branches(
+    task: Task, *, exact: bool, wanted: Mapping[str, str], price: Price | None = None
+) -> tuple[Branch, ...]:
+    """The branches of a direction; ``wanted`` (target → strategy) forces a choice.
+
+    ``price`` says what a group costs, the model if it is not given. Raises ``ValueError`` if
+    nothing makes the targets as wanted.
+    """
+    offered = tuple(
+        (strategy, targets)
+        for strategy, targets in offers(task, exact=exact)
+        if all(wanted.get(t, strategy.NAME) == strategy.NAME for t in targets)
+    )
+    known = cache(price or estimate(task))
+    best: dict[int, Plan] = {}
     for batch in BATCHES:
-        priced = [(seconds(task, plan, batch), k) for k, plan in enumerate(plans)]
-        least, number = min(priced)
-        if not found or plans[number] != found[-1].plan:
-            found.append(Branch(batch, plans[number], least))
-    return (Branch(1, found[0].plan, found[0].seconds), *found[1:])
+        found = cheapest(tuple(task.statements), offered, known, batch)
+        if found is None:
+            raise ValueError(f"no strategies make {', '.join(task.statements)} as wanted: {wanted}")
+        best[batch] = found[1]
+    return _merged(best, lambda plan, batch: sum(known(group, batch) for group in plan))
 
 
-def seconds(task: Task, plan: Plan, batch: int) -> float:
-    """What the cost model says of a batch."""
-    costs = (strategy.cost(task, targets, batch) for strategy, targets in plan)
-    return sum(cost.seconds(task.machine) for cost in costs)
+def cheapest(
+    targets: tuple[str, ...], offered: Sequence[Group], price: Price, batch: int
+) -> tuple[float, Plan] | None:
+    """The cheapest groups that make each target exactly once; of equals the first offered."""
 
-
-def _plans(
-    task: Task, offered: tuple[tuple[Strategy, tuple[str, ...]], ...], wanted: Mapping[str, str]
-) -> Iterator[Plan]:
-    """Every way to make each target exactly once."""
-    order = tuple(task.statements)
-
-    def cover(missing: tuple[str, ...]) -> Iterator[Plan]:
+    @cache
+    def cover(missing: tuple[str, ...]) -> tuple[float, Plan] | None:
         if not missing:
-            yield ()
-            return
-        for strategy, targets in offered:
-            allowed = all(wanted.get(t, strategy.NAME) == strategy.NAME for t in targets)
-            if allowed and missing[0] in targets and set(targets) <= set(missing):
-                for rest in cover(tuple(t for t in missing if t not in targets)):
-                    yield ((strategy, targets), *rest)
+            return 0.0, ()
+        found: tuple[float, Plan] | None = None
+        for group in offered:
+            if missing[0] not in group[1] or not set(group[1]) <= set(missing):
+                continue
+            rest = cover(tuple(t for t in missing if t not in group[1]))
+            if rest is None:
+                continue
+            seconds = price(group, batch) + rest[0]
+            if found is None or seconds < found[0]:
+                found = seconds, (group, *rest[1])
+        return found
 
-    return cover(order)
+    return cover(targets)
+
+
+def _merged(
+    best: Mapping[int, Plan], seconds: Callable[[Plan, int], float]
+) -> tuple[Branch, ...]:
+    """As few branches as lose nothing worth a further one: each takes a run of batch sizes."""
+    batches, plans = tuple(best), tuple(dict.fromkeys(best.values()))
+    lost = {
+        (plan, batch): seconds(plan, batch) / max(seconds(best[batch], batch), 1e-12)
+        for plan in plans
+        for batch in batches
+    }
+
+    def loss(run: tuple[int, ...], plan: Plan) -> float:
+        return sum(log(lost[plan, batch]) for batch in run)
+
+    for count in range(1, MOST + 1):
+        divided = [
+            [(run, min(plans, key=lambda plan, run=run: loss(run, plan))) for run in runs]  # type: ignore[misc]
+            for runs in _runs(batches, count)
+        ]
+        if not divided:
+            break
+        chosen = min(divided, key=lambda parts: sum(loss(run, plan) for run, plan in parts))
+        if all(lost[plan, batch] <= WORTH for run, plan in chosen for batch in run):
+            break
+    return tuple(
+        Branch(run[0] if number else 1, plan, seconds(plan, run[0]))
+        for number, (run, plan) in enumerate(chosen)
+    )
+
+
+def _runs(batches: tuple[int, ...], count: int) -> Iterator[tuple[tuple[int, ...], ...]]:
+    """Every way to cut the batch sizes into so many runs of neighbours."""
+    for cuts in combinations(range(1, len(batches)), count - 1):
+        ends = (0, *cuts, len(batches))
+        yield tuple(batches[a:b] for a, b in zip(ends, ends[1:], strict=False))

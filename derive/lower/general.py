@@ -6,6 +6,7 @@ It serves every number type, and every target that no other strategy makes.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import prod
 
 from ..expressions import Reduce, bound_by, walk
 from ..machines import Cost
@@ -14,6 +15,7 @@ from .compute import Work, compute
 from .functions import inner_function, whole
 from .scope import Scope
 from .tasks import Routine, Task
+from .windowed import Windowed
 
 NAME = "taps"
 EXACT = True
@@ -26,19 +28,48 @@ def applies(task: Task) -> Iterator[tuple[str, ...]]:
 
 
 def cost(task: Task, targets: tuple[str, ...], batch: int) -> Cost:
-    """One pass over the window for every tap."""
+    """A form of Φ: a product for every tap; anything else: one pass over all that is summed."""
     total = Cost()
     for target in targets:
+        if forms := task.forms.get(target):
+            total += _taps(forms[-1], batch)
+            continue
         for statement in task.statements[target][-1]:
             sizes = {i: e.number or batch for i, e in task.equation.extents}
             inner = {n for e in walk(statement.rhs) if isinstance(e, Reduce) for n in bound_by(e)}
             count = 1.0
             for name in sorted({*statement.free, *inner}):
                 count *= sizes.get(name, 1)
-            form = next(iter(task.forms.get(target, ())), None)
-            passes = form.counts[3] if form else 1
-            total += Cost(moved=2 * count, runs=count / 16, calls=4.0 * passes)
+            # a sum of one tensor only reads; everything else is written as well
+            moved = count / 2 if isinstance(statement.rhs, Reduce) else 2 * count
+            total += Cost(moved=moved, runs=count / 64, calls=4)
     return total
+
+
+def _taps(form: Windowed, batch: int) -> Cost:
+    """For every tap: its window as a matrix, a product, and what it gives added up."""
+    groups, channels, filters, _, places = form.counts
+    passes = prod(min(w.taps, w.outputs) for w in form.windows)
+    rows = prod(w.outputs for w in form.windows[:-1])
+    wide, narrow = batch * groups * channels * places, batch * groups * filters * places
+    share = groups * batch if form.target != "kernel" or groups > 1 else 1
+    together = places * batch * groups // share
+    sides = {
+        "narrow": (filters, together, channels),
+        "wide": (channels, together, filters),
+        "kernel": (filters, channels, together),
+    }[form.target]
+    made = {"narrow": narrow, "wide": wide, "kernel": 0}[form.target]
+    runs = batch * groups * (channels if form.target != "kernel" else channels + filters) * rows
+    products: tuple[tuple[float, int, int, int], ...] = ((passes * share, *sides),)
+    moved = passes * (2 * made + (wide if form.target != "wide" else 0))
+    if form.target == "kernel":
+        moved += passes * narrow
+    if channels == filters == 1 and form.target != "kernel":  # no matrix, entry by entry
+        products = ()
+    calls = passes * (5 + (share if products else 0)) + 10
+    padded = batch * groups * channels * prod(w.padded for w in form.windows)
+    return Cost(products, moved + padded, passes * runs, calls, scratch=wide + narrow)
 
 
 def lower(task: Task, targets: tuple[str, ...]) -> Routine:

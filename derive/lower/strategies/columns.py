@@ -45,7 +45,7 @@ def cost(task: Task, targets: tuple[str, ...], batch: int) -> Cost:
     slices = width // sliced(task, filters, depth, width, groups)
     outer = batch * tiles.count
     return Cost(
-        ((outer * groups * slices, filters, depth, width // slices),),
+        ((outer * groups * slices, filters, width // slices, depth),),
         moved=outer * groups * depth * width + 2 * batch * prod(w.size for w in form.windows),
         runs=outer * groups * depth * tiles.rows + batch * form.windows[0].size * channels,
         calls=outer * 2 + batch + 12,

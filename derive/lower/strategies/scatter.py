@@ -71,8 +71,8 @@ def cost(task: Task, targets: tuple[str, ...], batch: int) -> Cost:
     tiles = batch * -(-form.windows[0].outputs // rows)
     size = prod(w.size for w in form.windows)
     return Cost(
-        ((tiles, channels * taps, filters, width),),
-        moved=tiles * taps * channels * width * 2 + 3 * batch * channels * size,
+        ((tiles, channels * taps, width, filters),),
+        moved=tiles * taps * channels * width * 3 + 3 * batch * channels * size,
         runs=tiles * taps * channels + batch * channels * size / form.windows[-1].size,
         calls=tiles * (taps + 1) + 4 * batch + 10,
         scratch=channels * taps * width,
