@@ -67,7 +67,7 @@ def _taps(form: Windowed, batch: int) -> Cost:
         moved += passes * narrow
     if channels == filters == 1 and form.target != "kernel":  # no matrix, entry by entry
         products = ()
-    calls = passes * (5 + (share if products else 0)) + 10
+    calls = passes * 5 + 10
     padded = batch * groups * channels * prod(w.padded for w in form.windows)
     return Cost(products, moved + padded, passes * runs, calls, scratch=wide + narrow)
 

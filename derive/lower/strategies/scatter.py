@@ -74,7 +74,7 @@ def cost(task: Task, targets: tuple[str, ...], batch: int) -> Cost:
         ((tiles, channels * taps, width, filters),),
         moved=tiles * taps * channels * width * 3 + 3 * batch * channels * size,
         runs=tiles * taps * channels + batch * channels * size / form.windows[-1].size,
-        calls=tiles * (taps + 1) + 4 * batch + 10,
+        calls=tiles * (2 * taps + 1) + 4 * batch + 10,
         scratch=channels * taps * width,
     )
 
