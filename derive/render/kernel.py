@@ -22,8 +22,12 @@ HELPERS = {
     "_erf": "erf.py.j2",
     "_scratch": "scratch.py.j2",
     "_windows": "windows.py.j2",
+    "_diagonals": "diagonals.py.j2",
 }
 """Functions that a kernel may call, and the template that holds each."""
+
+NEEDED = {"_diagonals": ("_scratch", "_windows")}
+"""Helper → those that it calls itself."""
 
 
 @dataclass(frozen=True)
@@ -225,4 +229,5 @@ def called(program: Program) -> list[str]:
     """The helper functions that a program calls."""
     every = (array for f in program.functions for array in arrays(f.body))
     found = {array.fn for array in every if isinstance(array, Invoke)}
+    found |= {helper for name in found for helper in NEEDED.get(name, ())}
     return [name for name in HELPERS if name in found]
