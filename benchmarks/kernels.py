@@ -112,7 +112,7 @@ def generated(settings: dict[str, Any], wanted: dict[str, str], batch: int) -> t
         program = lower(derivation)
     chosen = {c.direction: c for c in program.choices if 0 < c.least <= batch}
     told = " ".join(
-        f"{'+'.join(targets)}:{name}" for c in chosen.values() for targets, _, name in c.calls
+        f"{'+'.join(call.targets)}:{call.strategy}" for c in chosen.values() for call in c.calls
     )
     return module(kernel(derivation, program), "kernel"), told
 

@@ -50,7 +50,8 @@ def main() -> int:
             if given.keep:
                 Path(given.keep).write_text(json.dumps(kept, indent=1))
     mean = exp(sum(map(log, losses)) / len(losses))
-    print(f"the choice loses {100 * mean - 100:.1f} % in the geometric mean, {max(losses):.2f} at worst")
+    worst = max(losses)
+    print(f"the choice loses {100 * mean - 100:.1f} % in the geometric mean, {worst:.2f} at worst")
     return 0
 
 
@@ -62,10 +63,9 @@ def block(
     from derive import pipeline, tuning
     from derive.lower import choose
     from derive.lower.branching import Asked
-    from derive.machines import DEFAULT
 
     derivation = pipeline.derive(derive.conv(**settings, bias=True))
-    asked = Asked(False, False, {}, "", DEFAULT)
+    asked = Asked()
     within = given.within if known is None else 1e9
     found = tuning.candidates(derivation, asked, [batch], within)
     names = {c: f"{'+'.join(c.group[1])} {c.group[0].NAME}" for c in found}
@@ -81,7 +81,8 @@ def block(
         targets, offered = tuple(task.statements), tuple(clock)
         best = choose.cheapest(targets, offered, lambda g, _, clock=clock: clock[g], batch)
         model = choose.cheapest(targets, offered, lambda g, _, priced=priced: priced[g], batch)
-        assert best and model
+        assert best is not None
+        assert model is not None
         loss = sum(clock[g] for g in model[1]) / best[0]
         losses.append(loss)
         if given.quiet and loss < 1.05:

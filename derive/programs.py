@@ -152,7 +152,11 @@ Action = Comment | Let | For | Loop | If | Do | Return
 
 @dataclass(frozen=True)
 class Function:
-    """A function of the program. ``given`` are names that the module itself defines."""
+    """A function of the program.
+
+    ``given`` are names that the module itself defines, ``keywords`` parameters that can only be
+    given by name, whole numbers, with their defaults.
+    """
 
     name: str
     parameters: tuple[str, ...]
@@ -160,9 +164,11 @@ class Function:
     doc: tuple[str, ...] = ()
     returns: str = "np.ndarray"
     given: tuple[str, ...] = ()
+    keywords: tuple[tuple[str, int], ...] = ()
 
     def __post_init__(self) -> None:
-        _check_defined(self.body, {*self.parameters, *self.given, "np"}, self.name)
+        known = {*self.parameters, *(name for name, _ in self.keywords), *self.given, "np"}
+        _check_defined(self.body, known, self.name)
 
 
 @dataclass(frozen=True)
@@ -175,18 +181,37 @@ class Constant:
 
 
 @dataclass(frozen=True)
+class Call:
+    """Some targets of a direction, computed together by one private function.
+
+    ``multiply_adds`` are those of matrix products, a sample; ``scratch`` the bytes, in float32,
+    of the buffers that are kept; ``seconds`` what the least batch takes: ``measured``, or as the
+    cost model has it.
+    """
+
+    targets: tuple[str, ...]
+    function: str
+    strategy: str
+    multiply_adds: int = 0
+    scratch: int = 0
+    seconds: float = 0.0
+    measured: bool = False
+
+
+@dataclass(frozen=True)
 class Choice:
     """How a direction is computed for batches of ``least`` samples and more.
 
-    ``least`` 0 stands for numbers of other types than float32 and float64. ``calls`` are
-    (targets, function, strategy): what is computed by which private function. ``exact`` is
-    False where sums are reordered so that integers do not stay exact.
+    ``least`` 0 stands for numbers of other types than float32 and float64. ``exact`` is False
+    where sums are reordered so that integers do not stay exact. ``share`` is how many samples
+    are worth a thread of their own, 0 if the batch is never split.
     """
 
     direction: str
     least: int
-    calls: tuple[tuple[tuple[str, ...], str, str], ...]
+    calls: tuple[Call, ...]
     exact: bool = True
+    share: int = 0
 
 
 @dataclass(frozen=True)

@@ -10,15 +10,18 @@ Only float32 and float64 take the faster ways; objects and integers are computed
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from math import ceil
 
 from ..affine import Affine
 from ..derivations import Derivation, Gradient
 from ..equations import Equation, Statement
-from ..machines import Machine
+from ..expressions import bound_by, walk
+from ..machines import DEFAULT, Machine
 from ..programs import (
     Action,
     Array,
+    Call,
     Choice,
     Constant,
     Function,
@@ -31,12 +34,13 @@ from ..programs import (
     Tuple,
 )
 from . import general
-from .choose import Branch, branches
+from .choose import Branch, Clock, Group, Price, branches, estimate, timed
 from .compute import ranges
 from .forms import chosen
 from .functions import GIVEN, result, taken
+from .memory import scratch
 from .scope import Scope
-from .snippets import expression
+from .snippets import expression, snippet
 from .tasks import Forms, Routine, Task
 from .windowed import Windowed, windowed
 
@@ -45,20 +49,27 @@ from .windowed import Windowed, windowed
 class Asked:
     """What :func:`derive.lower.lower` was asked for beside the derivation."""
 
-    keep: bool
-    exact: bool
-    wanted: Mapping[str, str]
-    prefix: str
-    machine: Machine
+    keep: bool = False
+    exact: bool = False
+    wanted: Mapping[str, str] = field(default_factory=dict)
+    prefix: str = ""
+    machine: Machine = DEFAULT
+    clock: Clock = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Direction:
-    """A direction's task, its branches, and the routines that they call."""
+    """A direction's task, its branches, and the routines that they call.
+
+    ``share`` is how many samples are worth a thread, 0 if the batch is not to be split.
+    """
 
     task: Task
     branches: tuple[Branch, ...]
     routines: tuple[Routine, ...]
+    price: Price
+    share: int
+    measured: bool = False
 
 
 def branched(derivation: Derivation, asked: Asked) -> Program | None:
@@ -75,7 +86,8 @@ def branched(derivation: Derivation, asked: Asked) -> Program | None:
     order = [f for f in functions if not f.name.startswith("_")]
     order += [f for f in functions if f.name.startswith("_")]
     choices = tuple(choice for d in directions for choice in _choices(d))
-    first = {t: name for c in choices[::-1] if c.least for ts, _, name in c.calls for t in ts}
+    made = [call for c in choices[::-1] if c.least for call in c.calls]
+    first = {target: call.strategy for call in made for target in call.targets}
     return Program(tuple(order), tuple(first.items()), tuple(constants.values()), choices)
 
 
@@ -120,13 +132,31 @@ def _form(task: Task, target: str, statement: Statement) -> Windowed | None:
 
 # -- branches ----------------------------------------------------------------------------------
 def _direction(task: Task, asked: Asked) -> Direction:
-    found = branches(task, exact=asked.exact, wanted=asked.wanted)
+    own = {key[1:]: s for key, s in asked.clock.items() if key[0] == task.direction}
+    price = timed(own) if own else estimate(task)
+    found = branches(task, exact=asked.exact, wanted=asked.wanted, price=price)
     routines: dict[str, Routine] = {}
     for branch in found:
         for strategy, targets in branch.plan:
             routine = strategy.lower(task, targets)
             routines[routine.function.name] = routine
-    return Direction(task, found, tuple(routines.values()))
+    share = 0 if asked.keep else _share(task, found[-1], price)
+    return Direction(task, found, tuple(routines.values()), price, share, bool(own))
+
+
+THREAD = 200e-6
+"""Seconds of work that are worth handing to another thread."""
+
+
+def _share(task: Task, branch: Branch, price: Price) -> int:
+    """How many samples take as long as that; 0 where samples depend on each other."""
+    equation = task.equation
+    bound = {i for s in equation.statements for e in walk(s.rhs) for i in bound_by(e)}
+    one_dtype = not any(tensor.integer for tensor in equation.tensors)
+    if equation.batch in bound or not equation.output.batched or not one_dtype:
+        return 0
+    seconds = sum(price(group, branch.least) for group in branch.plan)
+    return max(1, ceil(THREAD * branch.least / max(seconds, 1e-9)))
 
 
 def _choices(direction: Direction) -> Iterator[Choice]:
@@ -134,14 +164,29 @@ def _choices(direction: Direction) -> Iterator[Choice]:
     task = direction.task
     every = tuple(task.statements)
     fallback = general.lower(task, every).function.name
-    yield Choice(task.direction, 0, ((every, fallback, general.NAME),))
+    yield Choice(task.direction, 0, (Call(every, fallback, general.NAME),))
     for branch in direction.branches:
-        calls = tuple(
-            (targets, strategy.lower(task, targets).function.name, strategy.NAME)
-            for strategy, targets in branch.plan
-        )
+        calls = tuple(_priced(direction, group, branch.least) for group in branch.plan)
         exact = all(strategy.EXACT for strategy, _ in branch.plan)
-        yield Choice(task.direction, branch.least, calls, exact)
+        yield Choice(task.direction, branch.least, calls, exact, direction.share)
+
+
+def _priced(direction: Direction, group: Group, batch: int) -> Call:
+    """A group with what it costs for the least batch of its branch."""
+    (strategy, targets), task = group, direction.task
+    function = strategy.lower(task, targets).function
+    cost = strategy.cost(task, targets, batch)
+    multiply_adds = round(cost.multiply_adds / batch)
+    seconds = direction.price(group, batch)
+    return Call(
+        targets,
+        function.name,
+        strategy.NAME,
+        multiply_adds,
+        scratch((function,)),
+        seconds,
+        direction.measured,
+    )
 
 
 def _entry(direction: Direction, *, keep: bool) -> Function:
@@ -151,15 +196,18 @@ def _entry(direction: Direction, *, keep: bool) -> Function:
     upstream = (equation.output.gradient,) if task.direction == "backward" else ()
     fallback = general.lower(task, targets).function
     lead = fallback.parameters[0]
-    cases: list[tuple[Array | None, tuple[Action, ...]]]
-    cases = [(expression(f'{lead}.dtype.char not in "fd"'), (_call(fallback, targets),))]
+    parameters = (*upstream, *(t.name for t in equation.tensors))
+    cases: list[tuple[Array | None, tuple[Action, ...]]] = []
+    if direction.share and not keep:
+        worth = expression(f"threads > 1 and len({lead}) >= {2 * direction.share}")
+        cases.append((worth, _threaded(direction, lead, parameters)))
+    cases += [(expression(f'{lead}.dtype.char not in "fd"'), (_call(fallback, targets),))]
     last = direction.branches[-1]
     for branch, after in zip(direction.branches, (*direction.branches[1:], None), strict=True):
         test = expression(f"len({lead}) < {after.least}") if after else None
         cases.append((test if branch is not last else None, _calls(task, branch)))
     names = {r.function.name for r in direction.routines} | {fallback.name}
-    given = (*GIVEN, *sorted(names))
-    parameters = (*upstream, *(t.name for t in equation.tensors))
+    given = (*GIVEN, *sorted(names), "_split", "min", task.direction)
     made = tuple(Name(t) for t in targets)
     if keep:
         used = {p for r in direction.routines for p in r.function.parameters}
@@ -169,7 +217,30 @@ def _entry(direction: Direction, *, keep: bool) -> Function:
     shown = result(task.direction, equation, targets)
     body = (taken(parameters, shown), If(tuple(cases)), Return(shown))
     returns = "np.ndarray" if task.direction == "forward" else "Gradients"
-    return Function(task.direction, parameters, body, returns=returns, given=given)
+    keywords = (("threads", 1),) if direction.share else ()
+    return Function(
+        task.direction, parameters, body, returns=returns, given=given, keywords=keywords
+    )
+
+
+def _threaded(direction: Direction, lead: str, parameters: tuple[str, ...]) -> tuple[Action, ...]:
+    """The same function on shares of the batch, each in a thread of its own."""
+    task, share = direction.task, direction.share
+    targets = tuple(task.statements)
+    fresh = [
+        f"np.empty((len({lead}), {', '.join(map(str, task.shape(t)))}), {lead}.dtype)"
+        for t in targets
+        if task.tensor(t).batched
+    ]
+    shares = f"len({lead}) // {share}" if share > 1 else f"len({lead})"
+    given = ", ".join(f"{p}={p}" for p in parameters)
+    told = f"{share} samples are" if share > 1 else "one sample is"
+    return snippet(
+        f"# {told} about as much work as is worth a thread\n"
+        f"shares = min(threads, {shares})\n"
+        f"{', '.join(targets)} = _split({task.direction}, shares, [{', '.join(fresh)}], {given})"
+        + ("[0]" if len(targets) == 1 else "")
+    )
 
 
 def _calls(task: Task, branch: Branch) -> tuple[Action, ...]:

@@ -12,8 +12,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from itertools import combinations
-from math import log
+from itertools import combinations, pairwise
+from math import inf, log
 
 from . import general
 from .strategies import strategies
@@ -38,6 +38,10 @@ Price = Callable[[Group, int], float]
 """Seconds that a group takes for a batch of some size."""
 
 
+Clock = Mapping[tuple[str, str, tuple[str, ...], int], float]
+"""Measured seconds: (direction, strategy, targets, batch) → seconds."""
+
+
 @dataclass(frozen=True)
 class Branch:
     """The plan for batches of ``least`` samples and more, and its seconds for that many."""
@@ -59,6 +63,30 @@ def estimate(task: Task) -> Price:
     def price(group: Group, batch: int) -> float:
         strategy, targets = group
         return strategy.cost(task, targets, batch).seconds(task.machine)
+
+    return price
+
+
+def timed(seconds: Mapping[tuple[str, tuple[str, ...], int], float]) -> Price:
+    """What was measured, by strategy, targets and batch.
+
+    Between two sizes that were measured, and beyond the last, time grows with the batch; what
+    was not measured at all is out of the question.
+    """
+
+    def price(group: Group, batch: int) -> float:
+        strategy, targets = group
+        known = {
+            n: s
+            for (name, made, n), s in seconds.items()
+            if (name, made) == (strategy.NAME, targets)
+        }
+        if not known:
+            return inf
+        if batch in known:
+            return known[batch]
+        nearest = max((n for n in known if n <= batch), default=min(known))
+        return known[nearest] * batch / nearest
 
     return price
 
@@ -110,9 +138,7 @@ def cheapest(
     return cover(targets)
 
 
-def _merged(
-    best: Mapping[int, Plan], seconds: Callable[[Plan, int], float]
-) -> tuple[Branch, ...]:
+def _merged(best: Mapping[int, Plan], seconds: Callable[[Plan, int], float]) -> tuple[Branch, ...]:
     """As few branches as lose nothing worth a further one: each takes a run of batch sizes."""
     batches, plans = tuple(best), tuple(dict.fromkeys(best.values()))
     lost = {
@@ -144,4 +170,4 @@ def _runs(batches: tuple[int, ...], count: int) -> Iterator[tuple[tuple[int, ...
     """Every way to cut the batch sizes into so many runs of neighbours."""
     for cuts in combinations(range(1, len(batches)), count - 1):
         ends = (0, *cuts, len(batches))
-        yield tuple(batches[a:b] for a, b in zip(ends, ends[1:], strict=False))
+        yield tuple(batches[a:b] for a, b in pairwise(ends))

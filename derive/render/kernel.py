@@ -11,7 +11,8 @@ from ..derivations import Derivation
 from ..equations import Equation, Statement, Tensor
 from ..expressions import Expr, Winner, walk
 from ..functions import kinds
-from ..programs import Comment, Constant, Function, Invoke, Let, Name, Program, arrays
+from ..lower.memory import scratch
+from ..programs import Call, Comment, Constant, Function, Invoke, Let, Name, Program, arrays
 from .language import equation_text
 from .python import WIDTH, lines
 from .templates import template
@@ -21,7 +22,9 @@ HELPERS = {
     "_highest": "highest.py.j2",
     "_erf": "erf.py.j2",
     "_scratch": "scratch.py.j2",
+    "_split": "split.py.j2",
     "_windows": "windows.py.j2",
+    "_transform": "transform.py.j2",
     "_diagonals": "diagonals.py.j2",
 }
 """Functions that a kernel may call, and the template that holds each."""
@@ -45,7 +48,7 @@ def kernel(derivation: Derivation, program: Program) -> str:
     used = called(program)
     slots = {
         "title": _title(derivation),
-        "threading": "_scratch" in used,
+        "threading": bool({"_scratch", "_split"} & set(used)),
         "constants": [constant_text(constant) for constant in program.constants],
         "docstring": "\n".join(_docstring(derivation, program)),
         "shapes": [f'"{t.name}": {t.sizes()},' for t in (*equation.tensors, equation.output)],
@@ -137,20 +140,57 @@ def _fields(derivation: Derivation, equation: Equation) -> list[str]:
 
 
 def chosen(program: Program) -> list[str]:
-    """How each direction is computed, branch by branch."""
-    rows = []
-    for choice in program.choices:
-        how = ", ".join(f"{' '.join(targets)} {name}" for targets, _, name in choice.calls)
-        when = f"N >= {choice.least}" if choice.least else "other dtypes"
-        rows.append((choice.direction, when, how))
+    """How each direction is computed, branch by branch, and at what cost."""
+    rows = [
+        (
+            choice.direction,
+            f"N >= {choice.least}" if choice.least else "other dtypes",
+            " ".join(call.targets),
+            call.strategy,
+            f"{call.multiply_adds:,}" if choice.least else "",
+            _bytes(call.scratch) if choice.least else "",
+            _microseconds(call) if choice.least else "",
+        )
+        for choice in program.choices
+        for call in choice.calls
+    ]
     if not rows:
         return []
-    wide = [max(len(row[k]) for row in rows) for k in range(2)]
+    measured = any(call.measured for choice in program.choices for call in choice.calls)
+    head = ("", "", "", "", "multiply-adds", "scratch", "time" if measured else "estimate")
+    wide = [max(len(row[k]) for row in (head, *rows)) for k in range(len(head))]
     out = ["", "How it is computed, by batch size (float32, float64):", ""]
-    for row in rows:
-        line = f"{row[0].ljust(wide[0])}  {row[1].ljust(wide[1])}  {row[2]}"
-        out += broken(line, 4)
-    return out
+    for row in (head, *rows):
+        cells = [cell.ljust(width) for cell, width in zip(row[:4], wide, strict=False)]
+        cells += [cell.rjust(width) for cell, width in zip(row[4:], wide[4:], strict=True)]
+        out.append("    " + "  ".join(cells).rstrip())
+    return [*out, "", *wrap(_told(program, measured=measured), WIDTH - 4)]
+
+
+def _told(program: Program, *, measured: bool) -> str:
+    """What the columns of that table are, and how much memory is kept."""
+    held = _bytes(scratch(program.functions))
+    clock = (
+        "measured on one machine for the least batch of the branch (--tune), so that another run "
+        "may choose otherwise"
+        if measured
+        else "estimated for the least batch of the branch"
+    )
+    kept = (
+        f"Scratch (float32) does not grow with the batch; each thread keeps its own between calls, "
+        f"at most {held}."
+    )
+    return f"Multiply-adds are those of matrix products, a sample; times are {clock}. {kept}"
+
+
+def _bytes(count: int) -> str:
+    """Bytes in kB or MB, rounded up."""
+    return f"{-(-count // 1000)} kB" if count < 10**6 else f"{-(-count // 10**5) / 10} MB"
+
+
+def _microseconds(call: Call) -> str:
+    """Two digits are all that an estimate is worth."""
+    return f"{float(f'{1e6 * call.seconds:.2g}'):,.10g} us"
 
 
 def constant_text(constant: Constant) -> str:
@@ -177,22 +217,29 @@ def _function(function: Function, derivation: Derivation) -> FunctionText:
     if function.name.startswith("_"):
         return private(function)
     equation = derivation.equation.at_sizes()
-    parameters = ", ".join(f"{p}: np.ndarray" for p in function.parameters)
+    given = [f"{p}: np.ndarray" for p in function.parameters]
+    if function.keywords:
+        given += ["*", *(f"{name}: int = {value}" for name, value in function.keywords)]
+    parameters = ", ".join(given)
     signature = f"def {function.name}({parameters}) -> {function.returns}:"
     if len(signature) > WIDTH:
         if len(parameters) + 4 > WIDTH:
             parameters = parameters.replace(", ", ",\n    ") + ","
         signature = f"def {function.name}(\n    {parameters}\n) -> {function.returns}:"
-    given = ", ".join(shape_text(_owner(equation, p), p) for p in function.parameters)
+    taken = ", ".join(shape_text(_owner(equation, p), p) for p in function.parameters)
     if function.name == "forward":
         result = shape_text(equation.output, equation.output.name)
     else:
         result = ", ".join(equation.tensor(g.of).gradient for g in derivation.gradients)
         result += ", each shaped like its tensor"
-    doc = wrap(f"{given} -> {result}.", WIDTH - 8, break_long_words=False)
+    doc = wrap(f"{taken} -> {result}.", WIDTH - 8, break_long_words=False)
+    if function.keywords:
+        words = "A batch that is worth it is split over so many threads, BLAS held to one in each."
+        doc += ["", *wrap(words, WIDTH - 8)]
     closing = [""] if len(doc) > 1 else []  # quotes on a line of their own
     body = lines(function.body, comment)
-    return FunctionText(signature, "\n    ".join([*doc, *closing]), tuple(body))
+    text = "\n    ".join([*doc, *closing]).replace("\n    \n", "\n\n")
+    return FunctionText(signature, text, tuple(body))
 
 
 def _owner(equation: Equation, name: str) -> Tensor:

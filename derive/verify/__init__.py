@@ -51,7 +51,7 @@ def verify(
     others = tuple(load(form, derivation) for form in dict.fromkeys(forms) if form != source)
     kernel = load(source, derivation)
     every = ways(kernel, kernel.module, derivation, choices)
-    return claims(derivation, kernel, others, progress, every)
+    return claims(derivation, kernel, others, progress, every, choices)
 
 
 def claims(
@@ -60,10 +60,12 @@ def claims(
     others: tuple[Kernel, ...] = (),
     progress: Callable[[str], None] = lambda _: None,
     every: tuple[tuple[Kernel, bool], ...] = (),
+    choices: tuple[Choice, ...] = (),
 ) -> Certificate:
     """Check every claim that applies to a kernel ready to run.
 
-    ``others`` are its other forms, ``every`` the ways through it, the first of them exact.
+    ``others`` are its other forms, ``every`` the ways through it, the first of them exact, and
+    ``choices`` what they are made of.
     """
     base = every[0][0] if every else kernel
     results: list[Claim | Omitted | None] = []
@@ -75,7 +77,7 @@ def claims(
         results.append(agreement(derivation, base, other))
     if len(every) > 1:
         progress("checking that all strategies agree")
-        results.append(strategies(derivation, base, every[1:]))
+        results.append(strategies(derivation, base, every[1:], choices))
     return Certificate(
         tuple(r for r in results if isinstance(r, Claim)),
         tuple(r for r in results if isinstance(r, Omitted)),
@@ -98,6 +100,7 @@ def verify_network(
     for (node, one), own in zip(derivation.pairs(), given, strict=True):
         progress(f"checking {node.name}")
         kernel = inside(node, one, made)
-        layers.append((node.name, claims(one, kernel, every=ways(kernel, made, one, own))))
+        every = ways(kernel, made, one, own)
+        layers.append((node.name, claims(one, kernel, every=every, choices=own)))
     progress("checking the whole chain")
     return tuple(layers), Certificate((chain(derivation, made),))

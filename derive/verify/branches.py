@@ -3,13 +3,15 @@
 A kernel may compute its targets by several strategies and choose by dtype and batch size. Each
 branch is run by itself, whatever the batch, and so is the public kernel; all of them are
 compared with one branch, which the other claims prove. Exactly on integers, where the branch
-keeps integers exact, else to rounding.
+keeps integers exact, else to rounding. A kernel that splits its batch over threads is run on
+two, with as many samples as that takes.
 """
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
+from functools import partial
 from types import ModuleType, SimpleNamespace
 from typing import Any, cast
 
@@ -19,7 +21,7 @@ from ..certificates import Claim, Omitted
 from ..derivations import Derivation
 from ..equations import Equation
 from ..functions import arithmetic
-from ..programs import Choice
+from ..programs import Call, Choice
 from .inside import flat, shaped
 from .magnitudes import POINT, reach
 from .running import Array, Kernel, batch_shape, compare, defined, drawn, samples
@@ -56,7 +58,7 @@ def _taken(choices: tuple[Choice, ...], direction: str, least: int) -> Choice:
     return [c for c in own if c.least <= least][-1]
 
 
-def _as_kernel(kernel: Kernel, way: _Way) -> Kernel:
+def _as_kernel(kernel: Kernel, way: _Way | _Threaded) -> Kernel:
     return Kernel(
         cast(ModuleType, way),
         kernel.layer,
@@ -74,7 +76,7 @@ class _Way:
         self,
         derivation: Derivation,
         module: ModuleType,
-        calls: Mapping[str, tuple[tuple[tuple[str, ...], str, str], ...]],
+        calls: Mapping[str, tuple[Call, ...]],
     ) -> None:
         self.equation = derivation.equation.at_sizes()
         self.module, self.calls = module, calls
@@ -95,30 +97,47 @@ class _Way:
 
     def _run(self, direction: str, values: dict[str, Any]) -> list[str]:
         made: list[str] = []
-        for targets, name, _ in self.calls[direction]:
-            function = getattr(self.module, name)
+        for call in self.calls[direction]:
+            function = getattr(self.module, call.function)
             found = function(*(values[p] for p in inspect.signature(function).parameters))
-            results = found if len(targets) > 1 else (found,)
-            values |= dict(zip(targets, results, strict=True))
-            made += targets
+            results = found if len(call.targets) > 1 else (found,)
+            values |= dict(zip(call.targets, results, strict=True))
+            made += call.targets
         return made
 
 
+class _Threaded:
+    """The public functions of a kernel, on two threads."""
+
+    def __init__(self, module: ModuleType) -> None:
+        self.forward = partial(module.forward, threads=2)
+        self.backward = partial(module.backward, threads=2)
+
+
 def strategies(
-    derivation: Derivation, base: Kernel, others: tuple[tuple[Kernel, bool], ...]
+    derivation: Derivation,
+    base: Kernel,
+    others: tuple[tuple[Kernel, bool], ...],
+    choices: tuple[Choice, ...] = (),
 ) -> Claim | Omitted | None:
     """Compare y and all gradients of every way with those of the base."""
     if not others:
         return None
     equation = derivation.equation.at_sizes()
     whole = arithmetic(equation) <= {"polynomial", "selecting"}
-    batch = samples(equation)
-    whole = whole and reach(derivation, equation, batch, HALF) < POINT
+    quick = samples(equation) > 1
+    # an odd number of samples makes unequal shares
+    split = max((2 * choice.share + quick for choice in choices if choice.share), default=0)
+    whole = whole and reach(derivation, equation, max(3, split), HALF) < POINT
     count = 0
-    for size in (0, 1, 3) if batch > 1 else (1,):
+    for size in (0, 1, 3) if quick else (1,):
         count += _compared(derivation, equation, base, others, size, whole)
+    if split:
+        kernel, exact = others[-1]
+        threaded = _as_kernel(kernel, _Threaded(kernel.module))
+        count += _compared(derivation, equation, base, ((threaded, exact),), split, whole)
     subject = (equation.output.name, *(equation.tensor(t).gradient for t, _ in base.gradients))
-    checked = (("ways", str(len(others) + 1)), ("entries", str(count)))
+    checked = (("ways", str(len(others) + 1 + bool(split))), ("entries", str(count)))
     return Claim("strategies", subject, checked)
 
 

@@ -1,0 +1,41 @@
+"""How much memory the functions of a program own: the buffers that they ask ``_scratch`` for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from math import prod
+
+from ..programs import Array, Binary, Function, Invoke, Literal, Tuple, arrays
+
+FLOAT = 4
+"""Bytes of a float32."""
+
+
+def scratch(functions: Iterable[Function]) -> int:
+    """Bytes of all their buffers in float32; one that several of them share counts once.
+
+    Raises ``ValueError`` for a buffer whose sizes are not written out: it could grow with the
+    batch.
+    """
+    found: dict[str, int] = {}
+    for function in functions:
+        for array in arrays(function.body):
+            match array:
+                case Invoke("_scratch", (Literal(name), Tuple(sizes), *_)):
+                    found[f"{name} {sizes}"] = FLOAT * prod(map(_size, sizes))
+                case Invoke("_scratch", _):
+                    raise ValueError(
+                        f"{function.name}: the sizes of a buffer are to be written out"
+                    )
+    return sum(found.values())
+
+
+def _size(array: Array) -> int:
+    match array:
+        case Literal(text) if text.isdecimal():
+            return int(text)
+        case Binary("*", left, right):
+            return _size(left) * _size(right)
+        case Binary("+", left, right):
+            return _size(left) + _size(right)
+    raise ValueError(f"{array} is no size that is written out")
