@@ -1,0 +1,203 @@
+"""Planes in a cache, laid out so that windows are read in long runs.
+
+Some planes lie together with their rows apart, (rows, planes, columns): a row of all of them is
+one run. The columns of a plane lie apart by their remainder modulo the stride,
+(remainder, rows, planes, columns): every tap of the windows along them is one run over everything.
+What such a run finds between the windows is never used.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+
+from .pools import Pool, overlaps
+from .windowed import Window
+
+
+@dataclass(frozen=True)
+class Planes:
+    """The layout of a pool's windows. ``most`` planes are held at a time, ``name`` is the kernel's."""
+
+    pool: Pool
+    most: int
+    name: str = ""
+
+    @property
+    def rank(self) -> int:
+        """How many axes slide."""
+        return len(self.pool.windows)
+
+    @property
+    def last(self) -> Window:
+        """The window along the columns."""
+        return self.pool.windows[-1]
+
+    @property
+    def pitch(self) -> int:
+        """Columns of one remainder."""
+        return -(-self.last.padded // self.last.stride)
+
+    @property
+    def moved(self) -> str:
+        """Puts the planes before the columns: what is called on (planes, rows, columns)."""
+        order = [*range(1, self.rank), 0, self.rank]
+        return f".transpose({listed(order)})" if self.rank > 1 else ""
+
+    @property
+    def direct(self) -> bool:
+        """Whether every entry is read by one tap along the columns, and all taps are inside."""
+        return not overlaps(self.last) and not (self.last.low or self.last.high)
+
+    @property
+    def covered(self) -> bool:
+        """Whether the windows along the columns leave no entry out."""
+        return covers(self.last)
+
+    def shape(self, axes: int) -> list[int]:
+        """Of a plane while the first ``axes`` axes are entries, the others windows."""
+        sizes = [w.padded for w in self.pool.windows[:axes]]
+        sizes += [w.outputs for w in self.pool.windows[axes:]]
+        return [*sizes[:-1], self.pitch]
+
+    # -- lines that make buffers -----------------------------------------------------------
+    def buffer(self, name: str, axes: int) -> list[str]:
+        """``name`` for planes whose first ``axes`` axes are entries."""
+        shape = self.shape(axes)
+        shaped = listed([*shape[:-1], "count", shape[-1]])
+        return [
+            f'{name} = _scratch("{self.name}_{name}", ({self.most * prod(shape)},), dtype)',
+            f"{name} = {name}[: count * {prod(shape)}].reshape({shaped})",
+        ]
+
+    def flat(self, name: str, lead: int, dtype: str = "dtype") -> list[str]:
+        """``lead`` runs as long as the padded planes."""
+        own = prod(self.shape(self.rank))
+        return [
+            f'{name} = _scratch("{self.name}_{name}", ({lead}, {self.most * own}), {dtype})',
+            f"{name} = {name}[:, : count * {own}]",
+        ]
+
+    def spaced(self, name: str, flat: str) -> str:
+        """The runs of :meth:`flat` by remainder, row, plane and column."""
+        shape = listed([self.last.stride, *self.shape(self.rank)[:-1], "count", self.pitch])
+        return f"{name} = {flat}.reshape({shape})"
+
+    # -- places ----------------------------------------------------------------------------
+    @property
+    def span(self) -> int:
+        """How far the last tap lies behind the first of a run."""
+        return (self.last.start + self.last.dilation * (self.last.taps - 1)) // self.last.stride
+
+    def tap(self, flat: str, v: str) -> str:
+        """All that the tap ``v`` (Python text) along the columns reads, as one run."""
+        w = self.last
+        if v.isdigit():
+            shift, phase = divmod(w.start + w.dilation * int(v), w.stride)
+            return f"{flat}[{phase}, {f'{shift} : {shift} + size' if shift else ':size'}]"
+        place = plus(times(w.dilation, v), w.start)
+        if w.stride == 1:
+            return f"{flat}[0, {place} : {place} + size]"
+        inner = f"({place})" if " " in place else place
+        shift = f"{inner} // {w.stride}"
+        return f"{flat}[{inner} % {w.stride}, {shift} : {shift} + size]"
+
+    def row_tap(self, array: str, axis: int, u: str) -> str:
+        """All that the tap ``u`` along another axis reads."""
+        w = self.pool.windows[axis]
+        start = plus(times(w.dilation, u), w.start)
+        if u.isdigit():
+            start = str(w.dilation * int(u) + w.start)
+        behind = w.stride * (w.outputs - 1) + 1
+        stop = plus(times(w.dilation, u), w.start + behind)
+        if u.isdigit():
+            stop = str(int(start) + behind)
+        step = f" : {w.stride}" if w.stride > 1 else ""
+        return f"{array}[{':, ' * axis}{start} : {stop}{step}]"
+
+    def columns(self) -> list[tuple[int, int, int, int]]:
+        """Of each remainder that is read: its first column of x, where it goes, how many follow."""
+        w = self.last
+        taps = {(w.start + w.dilation * v) % w.stride for v in range(w.taps)}
+        found = []
+        for phase in sorted(taps):
+            first = (phase - w.low) % w.stride
+            if first < w.size:
+                place = (first + w.low) // w.stride
+                found.append((phase, first, place, -(-(w.size - first) // w.stride)))
+        return found
+
+    def inner(self, array: str) -> str:
+        """The entries inside of (rows, planes, windows), for the windows along the columns."""
+        if self.pitch == self.last.outputs and all(s == ":" for s in self._rows()):
+            return array
+        behind = f"{': ' if self.pitch == self.last.outputs else f': {self.last.outputs}'}".strip()
+        return f"{array}[{', '.join([*self._rows(), behind])}]"
+
+    def column_tap(self, array: str, v: str) -> str:
+        """What the tap ``v`` along the columns reads of (rows, planes, columns)."""
+        w = self.last
+        start, stop = w.start, w.start + w.stride * (w.outputs - 1) + 1
+        step = f" : {w.stride}" if w.stride > 1 else ""
+        tap = times(w.dilation, v)
+        return f"{array}[..., {plus(tap, start)} : {plus(tap, stop)}{step}]"
+
+    def _rows(self) -> list[str]:
+        """Where the planes lie in the axes before the columns."""
+        spans = [
+            f"{w.low} : {w.low + w.size}" if w.padded > w.size else ":"
+            for w in self.pool.windows[:-1]
+        ]
+        return [*spans, ":"]
+
+    def exchanged(self, spaced: str, block: str, *, store: bool) -> list[str]:
+        """The planes' columns put apart, or, to ``store``, back together."""
+        rows, lines = ", ".join(self._rows()), []
+        for phase, first, place, many in self.columns():
+            inside = ":" if (place, many) == (0, self.pitch) else f"{place} : {place + many}"
+            step = f":: {self.last.stride}" if self.last.stride > 1 else ":"
+            apart = f"{spaced}[{phase}, {rows}, {inside}]"
+            together = f"{block}[..., {first or ''}{step}]"
+            lines.append(f"{together} = {apart}" if store else f"{apart} = {together}")
+        return lines
+
+    def edges(self, spaced: str) -> list[str]:
+        """The columns around the planes, of every remainder."""
+        found: list[str] = []
+        if self.last.low or self.last.high:
+            for phase, _, place, many in self.columns():
+                found += [f"{spaced}[{phase}, ..., :{place}]"] * bool(place)
+                found += [f"{spaced}[{phase}, ..., {place + many} :]"] * (place + many < self.pitch)
+        return found
+
+
+def covers(window: Window) -> bool:
+    """Whether the windows of an axis leave no entry of it out."""
+    read = {
+        window.stride * i + window.dilation * u + window.offset
+        for i in range(window.outputs)
+        for u in range(window.taps)
+    }
+    return set(range(window.size)) <= read
+
+
+def plus(text: str, number: int) -> str:
+    """``text + number`` without a zero."""
+    if number == 0:
+        return text
+    return f"{text} + {number}" if number > 0 else f"{text} - {-number}"
+
+
+def times(number: int, text: str) -> str:
+    """``number * text`` without a one."""
+    return f"{number} * {text}" if number > 1 else text
+
+
+def listed(values: list[int] | list[int | str] | tuple[int, ...]) -> str:
+    """With commas between them."""
+    return ", ".join(map(str, values))
+
+
+def indented(lines: list[str]) -> list[str]:
+    """One level deeper."""
+    return [f"    {line}" for line in lines]
