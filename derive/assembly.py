@@ -57,9 +57,10 @@ def layer(spec: NetworkSpec, options: Options = DEFAULTS) -> Network:
     for number, (name, draft) in enumerate(zip(counted(spec.drafts), spec.drafts, strict=True), 1):
         if nodes and nodes[-1].is_loss:
             raise _error(draft, f"{draft.kind} stands behind a loss; a loss is the last layer")
-        other = aliases.get(draft.other, "")
-        if draft.other and not other:
-            raise _no_such(draft, aliases)
+        for named in filter(None, (draft.other, draft.source)):
+            if named not in aliases:
+                raise _no_such(draft, named, aliases)
+        before, other = aliases.get(draft.source, before), aliases.get(draft.other, "")
         node = _node(draft, name, (before, other), shapes, f"layer {number} of {len(spec.drafts)}")
         if before == INPUT and not nodes:
             shapes[INPUT] = node.equation.data[0].sizes()
@@ -67,6 +68,7 @@ def layer(spec: NetworkSpec, options: Options = DEFAULTS) -> Network:
         shapes[name] = node.shape
         aliases |= {name: name} | ({draft.alias: name} if draft.alias else {})
         before = name
+    _check_read(spec.drafts, nodes)
     words = shlex.join((*spec.arguments, *options.arguments))
     slug = options.name or spec.slug
     pipeline.check(options.style, *(node.equation for node in nodes))
@@ -111,12 +113,22 @@ def _size(shape: Shape) -> str:
     return "x".join(map(str, shape)) or "a single number"
 
 
-def _no_such(draft: Draft, aliases: Mapping[str, str]) -> NetworkError:
+def _check_read(drafts: Iterable[Draft], nodes: Iterable[Node]) -> None:
+    """What a layer gives is read by some layer, but for the last one."""
+    *pairs, _ = list(zip(drafts, nodes, strict=True))
+    read = {source for node in nodes for source in node.inputs}
+    for draft, node in pairs:
+        if node.name not in read:
+            remedy = f"name it, and add it behind: {draft.kind} as a > ... > add a"
+            raise _error(draft, f"no layer reads what {node.name} gives", remedy)
+
+
+def _no_such(draft: Draft, named: str, aliases: Mapping[str, str]) -> NetworkError:
     from difflib import get_close_matches
 
-    close = get_close_matches(draft.other, aliases, 1, 0.6)
+    close = get_close_matches(named, aliases, 1, 0.6)
     hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(aliases)}"
-    what = f"{draft.kind}: there is no layer {draft.other[:40]!r} before it"
+    what = f"{draft.kind}: there is no layer {named[:40]!r} before it"
     return _error(draft, what, hint)
 
 

@@ -26,6 +26,7 @@ class Draft:
     ``settings``  its arguments without ``input``
     ``alias``     the name given to it, if any
     ``other``     the layer named as its second input, if any
+    ``source``    the layer named as its first input; the one before it if none is
     ``text``      as written; ``line`` and ``column`` say where in the network's text
     """
 
@@ -34,6 +35,7 @@ class Draft:
     settings: tuple[tuple[str, object], ...] = ()
     alias: str = ""
     other: str = ""
+    source: str = ""
     line: str = ""
     column: int = 0
 

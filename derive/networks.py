@@ -4,8 +4,9 @@
 
 Layers stand between ``>`` or on lines of their own; ``#`` starts a comment. A layer is ``kind
 [sizes] [key=value] [flag]``; ``name:`` before it or ``as name`` behind it names it, so that
-``add name`` or ``concat name`` can take it as a second input. Kinds, keys and flags are
-compared without underscores: ``maxpool`` is ``max_pool``.
+``add name`` or ``concat name`` can take it as a second input. A layer reads the one before it, or
+another with ``from name`` behind its settings: ``conv 1x1 stride=2 from x as short``. Kinds, keys
+and flags are compared without underscores: ``maxpool`` is ``max_pool``.
 
 The grammar knows no layer: the signatures of all layers are handed in.
 """
@@ -128,10 +129,21 @@ def _draft(piece: _Piece, signatures: Signatures) -> Draft:
         close = get_close_matches(words[0].lower(), signatures, 1, 0.5)
         hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(signatures)}"
         raise piece.error(f"layer {words[0][:40]!r} is unknown", hint, words[0])
+    words, source = _source(piece, words)
     settings, other = _settings(piece, kind, words[1:], signatures[kind])
-    return Draft(
-        kind, " ".join(piece.text.split()), settings, alias, other, piece.line, piece.column
-    )
+    text = " ".join(piece.text.split())
+    return Draft(kind, text, settings, alias, other, source, piece.line, piece.column)
+
+
+def _source(piece: _Piece, words: list[str]) -> tuple[list[str], str]:
+    """The words without ``from NAME`` at their end, and the name."""
+    if "from" not in words:
+        return words, ""
+    if words.index("from") != len(words) - 2:
+        raise piece.error(
+            "from takes one name, behind the settings: conv 3x3 from NAME", "", "from"
+        )
+    return words[:-2], words[-1]
 
 
 def _named(piece: _Piece) -> tuple[str, str]:

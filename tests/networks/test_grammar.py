@@ -196,3 +196,16 @@ def test_flags_that_do_not_go_together_are_refused(words: tuple[str, ...]) -> No
     with pytest.raises(UsageError) as caught:
         read(words)
     assert str(caught.value) == COMMANDS[words]
+
+
+def test_from_names_the_first_input_of_a_layer() -> None:
+    for text in (
+        "conv 2x2 > conv 1x1 from x as a > add conv1",
+        "conv 2x2 > a: conv 1x1 from x > add conv1",
+    ):
+        spec = networks.read(text, (8, 8), assembly.signatures())
+        assert [(d.alias, d.source, d.other) for d in spec.drafts] == [
+            ("", "", ""),
+            ("a", "x", ""),
+            ("", "", "conv1"),
+        ]
