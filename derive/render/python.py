@@ -219,6 +219,8 @@ def _broken(head: str, value: Array, depth: int) -> list[str] | None:
     match value:
         case Tuple((inner,)):
             return [f"{head}(", *_block(inner, depth + 1), f"{pad})"]
+        case Tuple(items) if items:
+            return _opened(f"{head}(", items, (), depth)
         case Item(base, entries):
             opening, listed = f"{head}{text(base, TIGHT)}[", ", ".join(_entry(e) for e in entries)
             if len(opening) <= WIDTH:

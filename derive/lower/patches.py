@@ -1,0 +1,165 @@
+"""Square patches of the two sliding tensors of Φ: where they lie, and how many go at a time.
+
+An axis of outputs is cut into tiles of m; a tile needs the m + r − 1 inputs around it. With
+dilation d the outputs d apart make up an axis of their own, and d of those lie between one
+another: a patch takes every d-th entry, and tiles start at each of d places. All patches of a
+block are one strided view (patch entries, samples, tiles, channels) of a buffer that holds the
+samples with their channels innermost, so that a run is as long as there are channels.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+
+from ..machines import FLOAT, Machine
+from .windowed import Window, Windowed
+
+FEW = 32
+"""Tiles that a transformed kernel is worth loading for."""
+
+
+@dataclass(frozen=True)
+class Axis:
+    """A window cut into ``count`` tiles of ``outputs`` at each of ``phases`` places.
+
+    Axes with one tap have tiles of a single output, and no phases.
+    """
+
+    window: Window
+    outputs: int
+    count: int
+
+    @classmethod
+    def of(cls, window: Window, outputs: int, among: int = 1) -> Axis:
+        """As many tiles as are needed, rounded up to a multiple of ``among``."""
+        one = cls(window, outputs, 0)
+        count = -(-window.outputs // one.stride)
+        return cls(window, outputs, -(-count // among) * among)
+
+    @property
+    def phases(self) -> int:
+        """Tiles that start between a tile and its next neighbour in the same residue class."""
+        return self.window.dilation if self.window.taps > 1 else 1
+
+    @property
+    def size(self) -> int:
+        """Inputs of a patch."""
+        return self.outputs + self.window.taps - 1
+
+    @property
+    def stride(self) -> int:
+        """Entries from a tile to the next one in the same residue class."""
+        return self.outputs * self.phases
+
+    @property
+    def wide(self) -> int:
+        """Length of the buffer of inputs."""
+        w = self.window
+        read = w.start + self.phases * (self.outputs * self.count + w.taps - 1)
+        return max(w.low + w.size, read)
+
+    @property
+    def narrow(self) -> int:
+        """Length of the buffer of outputs."""
+        return self.stride * self.count
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """The tiles of all axes, ``rows`` tiles of the first axis and ``samples`` at a time."""
+
+    form: Windowed
+    axes: tuple[Axis, ...]
+    samples: int
+    rows: int
+
+    @classmethod
+    def of(cls, form: Windowed, outputs: tuple[int, ...], machine: Machine) -> Blocks:
+        """As many tiles as two arrays of them leave in the cache, but a few at least."""
+        axes = [Axis.of(w, m) for w, m in zip(form.windows, outputs, strict=True)]
+        groups, channels, filters, *_ = form.counts
+        points = prod(axis.size for axis in axes)
+        numbers = 2 * machine.cache // FLOAT
+        most = max(FEW, numbers // (points * groups * max(channels, filters)))
+        first = axes[0]
+        row = first.phases * prod(a.phases * a.count for a in axes[1:])
+        blocks = -(-first.count // max(1, most // row))
+        rows = -(-first.count // blocks)
+        axes[0] = Axis.of(first.window, first.outputs, rows)
+        samples = max(1, most // (row * rows)) if rows == axes[0].count else 1
+        return cls(form, tuple(axes), samples, rows)
+
+    @property
+    def points(self) -> int:
+        """Entries of a patch."""
+        return prod(axis.size for axis in self.axes)
+
+    @property
+    def outputs(self) -> int:
+        """Outputs of a tile."""
+        return prod(axis.outputs for axis in self.axes)
+
+    @property
+    def tiles(self) -> int:
+        """Tiles of one sample in a block."""
+        count = prod(axis.phases * axis.count for axis in self.axes[1:])
+        return self.axes[0].phases * self.rows * count
+
+    @property
+    def count(self) -> int:
+        """Blocks of one sample."""
+        return self.axes[0].count // self.rows
+
+    @property
+    def channels(self) -> int:
+        """Channels of all groups."""
+        return self.form.counts[0] * self.form.counts[1]
+
+    @property
+    def filters(self) -> int:
+        """Filters of all groups."""
+        return self.form.counts[0] * self.form.counts[2]
+
+    def lengths(self, side: str, *, block: bool = False) -> tuple[int, ...]:
+        """Axes of the buffer of a side; ``block``: only the outputs of one block."""
+        if side == "wide":
+            return tuple(axis.wide for axis in self.axes)
+        found = [axis.narrow for axis in self.axes]
+        if block:
+            found[0] = self.axes[0].stride * self.rows
+        return tuple(found)
+
+    def buffer(self, side: str, *, block: bool = False) -> tuple[int, ...]:
+        """Shape of the buffer of a side: samples if there are several, places, channels."""
+        lead = (self.samples,) if self.samples > 1 else ()
+        last = self.channels if side == "wide" else self.filters
+        return (*lead, *self.lengths(side, block=block), last)
+
+    def view(self, name: str, side: str, *, block: bool = False) -> str:
+        """``_windows(name, shape, steps, start)``: the patches of a block as Python text."""
+        sizes = self.buffer(side, block=block)
+        strides = [prod(sizes[k + 1 :]) for k in range(len(sizes))]
+        along = strides[-1 - len(self.axes) : -1]
+        shape: list[int | str] = []
+        steps: list[int] = []
+        start = 0
+        for axis, stride in zip(self.axes, along, strict=True):
+            shape.append(axis.size if side == "wide" else axis.outputs)
+            steps.append(axis.phases * stride)
+            start += axis.window.start * stride if side == "wide" else 0
+        if self.samples > 1:
+            shape.append("size")
+            steps.append(strides[0])
+        for k, (axis, stride) in enumerate(zip(self.axes, along, strict=True)):
+            if axis.phases > 1:
+                shape.append(axis.phases)
+                steps.append(stride)
+            shape.append(axis.count if k else self.rows)
+            steps.append(axis.stride * stride)
+        shape.append(sizes[-1])
+        steps.append(1)
+        moving = "" if self.count == 1 or block else f"{self.axes[0].stride * along[0]} * top"
+        begin = " + ".join(part for part in (str(start) if start else "", moving) if part)
+        told = f"({', '.join(map(str, shape))}), ({', '.join(map(str, steps))})"
+        return f"_windows({name}, {told}{', ' if begin else ''}{begin})"

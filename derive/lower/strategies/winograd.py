@@ -1,0 +1,198 @@
+"""Winograd's fast convolution: fewer multiplications, by transforming patches and taps.
+
+    y = A · ((G · w) ∘ (B · x))    for every patch of x and the tile of y that it makes
+
+A tile of m × m outputs of an r × r kernel takes (m + r − 1)² multiplications for each pair of a
+channel and a filter, instead of m²·r². The matrices are made from interpolation points and
+proved (:mod:`derive.lower.toom`); a patch is transformed along both axes at once by their Kronecker
+product. For each of the (m + r − 1)² points one matrix product sums over the channels.
+
+The steps are stated once, forwards; gradients take the adjoint of that program
+(:mod:`derive.lower.bilinear`), in which dx and dw share the transform of dy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cache
+from itertools import product
+from math import prod
+
+from ...machines import Cost, Machine
+from ...programs import Function
+from ..bilinear import Apply, Multiply, Put, Step, Take, adjoint
+from ..patches import Blocks
+from ..snippets import snippet
+from ..tasks import Routine, Task
+from ..transforms import constants
+from ..windowed import Windowed, totals
+from ..winograd import Writer
+
+NAME = "winograd"
+EXACT = False
+POINTS = 6
+"""Points along an axis: with more of them rounding errors grow too much for float32."""
+ERROR = 2e-5
+"""What a float32 result may be off, relative to its largest entry."""
+
+
+def applies(task: Task) -> Iterator[tuple[str, ...]]:
+    """Narrow sides, and the gradients of both factors, together or alone, with the bias's."""
+    for target in task.forms:
+        if any(_fits(task.form(target, side)) for side in ("narrow", "wide")):
+            yield (target,)
+        form = task.form(target, "kernel")
+        if form is None or not _fits(form):
+            continue
+        total = totals(task.statements, form)
+        for lead in ((), *((wide,) for wide in task.forms if _pair(task, wide, form))):
+            yield (*lead, target)
+            if total:
+                yield (*lead, target, total)
+
+
+def _fits(form: Windowed | None) -> bool:
+    """One or two windows of a few taps, moved by single steps."""
+    if form is None or not form.plain or any(w.stride > 1 for w in form.windows):
+        return False
+    taps = [w.taps for w in form.windows if w.taps > 1]
+    return 1 <= len(taps) <= 2 and max(taps) < POINTS
+
+
+def _pair(task: Task, wide: str, form: Windowed) -> bool:
+    """Whether a target is the wide side of the same Φ whose kernel side ``form`` is."""
+    other = task.form(wide, "wide")
+    return other is not None and (other.narrow, other.windows) == (form.narrow, form.windows)
+
+
+def program(form: Windowed, blocks: Blocks) -> tuple[Step, ...]:
+    """The steps from ``wide`` and ``kernel`` to ``narrow``."""
+    size = tuple(axis.size for axis in blocks.axes)
+    outputs = tuple(axis.outputs for axis in blocks.axes)
+    return (
+        Take("patches", "wide", size, outputs),
+        Apply("points", "B", "patches"),
+        Apply("kernels", "G", "kernel"),
+        Multiply("sums", "points", "kernels", "ktc,kcf->ktf"),
+        Apply("ends", "A", "sums"),
+        Put("narrow", "ends", outputs, outputs),
+    )
+
+
+@cache
+def _blocks(form: Windowed, machine: Machine) -> Blocks:
+    """The outputs of a tile along each axis, by the cost of a few samples."""
+    choices = [
+        [1] if w.taps == 1 else range(2, min(POINTS - w.taps + 1, w.outputs + 1) + 1)
+        for w in form.windows
+    ]
+    every = [Blocks.of(form, outputs, machine) for outputs in product(*choices)]
+    return min(every, key=lambda b: _cost(b, ("narrow",), 4).seconds(machine))
+
+
+def _form(task: Task, targets: tuple[str, ...]) -> tuple[Windowed, dict[str, str]]:
+    """The form, and which target is which side of it: ``{"wide": "dx", "kernel": "dw"}``."""
+    *lead, last = targets
+    for side in ("narrow", "wide"):
+        form = task.form(last, side)
+        if not lead and form is not None and _fits(form):
+            return form, {side: last}
+    kernel = next(t for t in targets if task.form(t, "kernel"))
+    form = task.form(kernel, "kernel")
+    assert form is not None  # applies said so
+    before, after = targets[: targets.index(kernel)], targets[targets.index(kernel) + 1 :]
+    sides = dict.fromkeys(before, "wide") | {kernel: "kernel"} | dict.fromkeys(after, "total")
+    return form, {side: target for target, side in sides.items()}
+
+
+def cost(task: Task, targets: tuple[str, ...], batch: int) -> Cost:
+    """The transforms and the products between them."""
+    form, sides = _form(task, targets)
+    return _cost(_blocks(form, task.machine), tuple(sides), batch)
+
+
+def _cost(blocks: Blocks, sides: tuple[str, ...], batch: int) -> Cost:
+    groups, channels, filters, taps, _ = blocks.form.counts
+    points, outputs = blocks.points, blocks.outputs
+    outer = -(-batch // blocks.samples) * blocks.count
+    tiles = batch * blocks.count * blocks.tiles / outer  # of a block
+    wide, narrow = tiles * blocks.channels, tiles * blocks.filters
+    kernel = groups * channels * filters
+    products: list[tuple[float, int, int, int]] = []
+    moved = runs = calls = 0.0
+
+    def transform(rows: int, depth: int, columns: float) -> None:
+        slices = max(1.0, columns // 512)
+        products.append((outer * slices, rows, round(columns / slices), depth))
+
+    def multiply(*sides: float) -> None:
+        products.append((outer * points * groups, *(max(1, round(s)) for s in sides)))  # type: ignore[arg-type]
+
+    if "narrow" in sides or "kernel" in sides:
+        transform(points, points, wide)
+        moved += outer * 2.5 * points * wide
+        runs += outer * points * tiles
+    if "narrow" in sides:
+        multiply(tiles, filters, channels)
+        transform(outputs, points, narrow)
+        moved += outer * (points + 3 * outputs) * narrow
+        runs += outer * outputs * tiles
+    else:
+        transform(points, outputs, narrow)
+        moved += outer * (points + 3 * outputs) * narrow
+        runs += outer * outputs * tiles
+    if "kernel" in sides:
+        multiply(channels, filters, tiles)
+        moved += (2 * outer + 1) * points * kernel
+        products.append((1, taps, kernel, points))
+    if "wide" in sides:
+        multiply(tiles, channels, filters)
+        transform(points, points, wide)
+        moved += outer * 3 * points * wide
+        runs += outer * points * tiles
+    if "narrow" in sides or "wide" in sides:
+        products.append((1, points, kernel, taps))
+        moved += (points + 2 * taps) * kernel
+        runs += taps * kernel / 4
+    calls += outer * 12 + batch * 4 + 20
+    held = points * (2 * round(wide) + round(narrow) + (1 + ("kernel" in sides)) * kernel)
+    return Cost(tuple(products), moved, runs, calls, held)
+
+
+def lower(task: Task, targets: tuple[str, ...]) -> Routine:
+    """``_y_winograd(x, w, b)`` or ``_dx_dw_db_winograd(dy, x, w)``."""
+    form, sides = _form(task, targets)
+    blocks = _blocks(form, task.machine)
+    steps = program(form, blocks)
+    if "narrow" not in sides:
+        steps = adjoint(steps, [side for side in sides if side != "total"])
+    name = task.function("_".join(targets), NAME)
+    source = task.form(sides["wide"], "wide") if "wide" in sides else form
+    assert source is not None  # applies said so
+    writer = Writer(task, blocks, steps, sides, source, name)
+    given = ("len", "min", "_scratch", "_windows", "_transform")
+    known = constants(blocks)
+    body = snippet("\n".join(writer.body()))
+    function = Function(
+        name,
+        writer.parameters,
+        body,
+        _doc(form, blocks, targets, sides),
+        "",
+        (*given, *(c.name for c in known)),
+    )
+    return Routine(targets, function, known)
+
+
+def _doc(
+    form: Windowed, blocks: Blocks, targets: tuple[str, ...], sides: dict[str, str]
+) -> tuple[str, ...]:
+    made = prod(blocks.form.counts[3:4]) * blocks.outputs
+    kind = " × ".join(f"F({a.outputs}, {a.window.taps})" for a in blocks.axes if a.window.taps > 1)
+    way = "the adjoint of " if "narrow" not in sides else ""
+    return (
+        f"{', '.join(targets)} by {way}Winograd's {kind}: {blocks.points} multiplications "
+        f"where a direct sum takes {made}.",
+        "Sums are taken in another order than written: in float32 results are off by less than "
+        f"{ERROR:.0e} of their largest entry.",
+    )

@@ -1,0 +1,60 @@
+"""The matrices of :mod:`derive.lower.toom` as constants of a kernel."""
+
+from __future__ import annotations
+
+from ..programs import Constant
+from .patches import Axis, Blocks
+from .snippets import expression
+from .toom import Matrix, toom
+
+MEANING = {
+    "A": "point values of F({m}, {r}) to its {m} outputs",
+    "B": "{n} inputs of F({m}, {r}) to their point values",
+    "G": "{r} taps of F({m}, {r}) to their point values",
+}
+
+
+def constants(blocks: Blocks) -> tuple[Constant, ...]:
+    """``B43`` for one axis, and ``B43_B43 = np.kron(B43, B43)`` where there are two."""
+    found: dict[str, Constant] = {}
+    axes = _tapped(blocks)
+    for letter in "ABG":
+        for axis in axes:
+            constant = _matrix(letter, axis)
+            found[constant.name] = constant
+        if len(axes) == 2:
+            names = [_name(letter, axis) for axis in axes]
+            told = "The same along two axes at once: one row for every pair of rows."
+            value = expression(f"np.kron({', '.join(names)})")
+            found["_".join(names)] = Constant("_".join(names), value, told)
+    return tuple(found.values())
+
+
+def matrices(blocks: Blocks, letter: str) -> str:
+    """The constant that transforms whole patches."""
+    return "_".join(_name(letter, axis) for axis in _tapped(blocks))
+
+
+def _tapped(blocks: Blocks) -> list[Axis]:
+    return [axis for axis in blocks.axes if axis.window.taps > 1]
+
+
+def _name(letter: str, axis: Axis) -> str:
+    return f"{letter}{axis.outputs}{axis.window.taps}"
+
+
+def _matrix(letter: str, axis: Axis) -> Constant:
+    m, r = axis.outputs, axis.window.taps
+    found = toom(m, r)
+    rows: Matrix = {"A": found.values, "B": found.inputs, "G": found.filters}[letter]
+    listed = ", ".join(f"[{', '.join(map(str, row))}]" for row in rows)
+    over = f" / {found.denominator}" if letter == "G" and found.denominator > 1 else ""
+    points = ", ".join(_point(p) for p in found.points)
+    told = MEANING[letter].format(m=m, r=r, n=found.size)
+    doc = f"{told[0].upper()}{told[1:]}; the points are {points}."
+    return Constant(_name(letter, axis), expression(f"np.array([{listed}]){over}"), doc)
+
+
+def _point(point: tuple[int, int]) -> str:
+    a, b = point
+    return "∞" if b == 0 else f"{a}" if b == 1 else f"{a}/{b}"
