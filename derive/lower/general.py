@@ -11,8 +11,10 @@ from math import prod
 from ..expressions import Reduce, bound_by, walk
 from ..machines import Cost
 from ..programs import Function
-from .compute import Work, compute
+from .compute import Work, compute, needed
 from .functions import inner_function, whole
+from .knowing import know
+from .pools import Pool, reduced, returned
 from .scope import Scope
 from .tasks import Routine, Task
 from .windowed import Windowed
@@ -34,6 +36,9 @@ def cost(task: Task, targets: tuple[str, ...], batch: int) -> Cost:
         if forms := task.forms.get(target):
             total += _taps(forms[-1], batch)
             continue
+        if pool := reduced(task, target) or returned(task, target):
+            total += _pooled(pool, batch)
+            continue
         for statement in task.statements[target][-1]:
             sizes = {i: e.number or batch for i, e in task.equation.extents}
             inner = {n for e in walk(statement.rhs) if isinstance(e, Reduce) for n in bound_by(e)}
@@ -44,6 +49,20 @@ def cost(task: Task, targets: tuple[str, ...], batch: int) -> Cost:
             moved = count / 2 if isinstance(statement.rhs, Reduce) else 2 * count
             total += Cost(moved=moved, runs=count / 64, calls=4)
     return total
+
+
+def _pooled(pool: Pool, batch: int) -> Cost:
+    """For every tap of a window one pass over all windows; over and over where winners are sought."""
+    taps = prod(w.taps for w in pool.windows)
+    windows = batch * pool.planes * prod(pool.outputs)
+    runs = windows // pool.outputs[-1]
+    numbers, calls = (4, 2) if not pool.source else (23, 11)
+    return Cost(
+        moved=numbers * taps * windows,
+        runs=taps * calls * runs,
+        calls=calls * taps + 8,
+        scratch=windows,
+    )
 
 
 def _taps(form: Windowed, batch: int) -> Cost:
@@ -87,8 +106,14 @@ def direct(task: Task, targets: tuple[str, ...], name: str) -> Function:
     for target in targets:
         statements = task.statements[target][-1]
         work.append((task.tensor(target), target, statements))
-    compute(scope, work)
+    output = equation.output
+    if task.keep and task.direction != "forward":
+        know(scope, equation.forward)
+        compute(scope, work)
+    elif task.direction != "forward":
+        compute(scope, needed(((output, output.name, (equation.forward,)),), work))
+    else:
+        compute(scope, work)
     results = tuple(whole(tensor, s[0].lhs.axes, made) for tensor, made, s in work)
-    upstream = () if equation.loss else (equation.output.gradient,)
-    offered = (*upstream, *(t.name for t in equation.tensors))
+    offered = (output.gradient, *(t.name for t in equation.tensors), output.name)
     return inner_function(name, equation, offered, scope, results)

@@ -171,6 +171,23 @@ class Planes:
         return found
 
 
+def blocks(planes: str, most: int) -> list[str]:
+    """``count``: how many planes there are in a block, all blocks about as large."""
+    return [
+        f"blocks = -(-len({planes}) // {most})",
+        f"count = -(-len({planes}) // max(1, blocks))",
+    ]
+
+
+def each_block(planes: str) -> list[str]:
+    """The loop over blocks, and where each starts."""
+    return [
+        "for number in range(blocks):",
+        "    # the last one may repeat some planes of the one before",
+        f"    start = min(number * count, len({planes}) - count)",
+    ]
+
+
 def covers(window: Window) -> bool:
     """Whether the windows of an axis leave no entry of it out."""
     read = {

@@ -15,6 +15,7 @@ from math import prod
 
 from ...machines import Cost
 from ...programs import Function
+from ..planes import blocks, each_block, indented, listed, plus, times
 from ..pools import Pool, reduced
 from ..snippets import snippet
 from ..tasks import Routine, Task
@@ -42,17 +43,17 @@ def cost(task: Task, targets: tuple[str, ...], batch: int) -> Cost:
     moved, runs, calls = 0.0, 0.0, 0.0
     for axis, window in enumerate(pool.windows[:-1]):
         shape[axis] = window.outputs
-        moved += 0.5 * window.taps * prod(shape)
+        moved += 1.2 * window.taps * prod(shape)
         runs += window.taps * prod(shape[:-1])
         calls += 2 * window.taps
     last = pool.windows[-1]
-    moved += 0.4 * last.taps * prod(shape) + last.outputs * prod(shape[:-1])
+    moved += 0.8 * last.taps * prod(shape) + 2.5 * last.outputs * prod(shape[:-1])
     runs += prod(shape[:-1])
-    blocks = -(-planes // _planes(pool, task))
+    often = -(-planes // _planes(pool, task))
     return Cost(
         moved=planes * moved,
         runs=planes * runs,
-        calls=blocks * (calls + last.taps + 4) + 8,
+        calls=often * (calls + last.taps + 4) + 8,
         scratch=_planes(pool, task) * prod(shape) * 2,
     )
 
@@ -61,28 +62,26 @@ def lower(task: Task, targets: tuple[str, ...]) -> Routine:
     """``_y_separable(x)``."""
     pool, target = _pool(task, targets), targets[0]
     name = task.function(target, NAME)
-    sizes, outputs = _listed(pool.sizes), _listed(pool.outputs)
+    sizes, outputs = listed(pool.sizes), listed(pool.outputs)
     body = [
         f"N, dtype = len({pool.wide}), {pool.wide}.dtype",
         f"planes = {pool.wide}.reshape(N * {pool.planes}, {sizes})",
         f"{target} = np.empty((N * {pool.planes}, {outputs}), dtype)",
-        f"count = min({_planes(pool, task)}, max(1, len(planes)))",
+        *blocks("planes", _planes(pool, task)),
         *([f"inside = {pool.counts()}.astype(dtype)"] if pool.divisor == 0 else []),
         *_buffers(pool, task, name[1:]),
-        "for start in range(0, len(planes), count):",
-        "    # the last block may repeat some planes of the one before",
-        "    start = min(start, len(planes) - count)",
+        *each_block("planes"),
         "    block = planes[start : start + count]",
-        *_indented(_stages(pool)),
-        *_indented(_columns(pool, f"{target}[start : start + count]")),
-        f"return {target}.reshape(N, {_listed(task.shape(target))})",
+        *indented(_stages(pool)),
+        *indented(_columns(pool, f"{target}[start : start + count]")),
+        f"return {target}.reshape(N, {listed(task.shape(target))})",
     ]
     told = {"max": "maximum", "min": "minimum", "sum": "sum"}[pool.op]
     doc = (
         f"The {told} of every window, axis by axis, of {_planes(pool, task)} planes at a time: "
         "columns are reduced for every start of a window in one run, then picked.",
     )
-    given = ("len", "min", "max", "range", "_scratch")
+    given = ("len", "max", "min", "range", "_scratch")
     return Routine(targets, Function(name, (pool.wide,), snippet("\n".join(body)), doc, "", given))
 
 
@@ -129,7 +128,7 @@ def _buffers(pool: Pool, task: Task, name: str) -> list[str]:
         most, own = _planes(pool, task) * prod(shape), prod(shape)
         lines += [
             f'{level} = _scratch("{name}_{level}", ({most},), dtype)[: count * {own}]',
-            f"{level} = {level}.reshape(count, {_listed(shape)})",
+            f"{level} = {level}.reshape(count, {listed(shape)})",
         ]
     if last.low or last.high:
         if pool.skip or pool.op == "sum":
@@ -177,8 +176,8 @@ def _along(pool: Pool, window: Window, source: str, into: str, axis: int) -> lis
         lines = [f"{fn}({tap(0)}, {tap(1)}, out={into})"]
         if window.taps == 2:
             return lines
-        start = _sum(f"{d} * u" if d > 1 else "u", window.offset)
-        stop = _sum(f"{d} * u" if d > 1 else "u", window.offset + span)
+        start = plus(times(d, "u"), window.offset)
+        stop = plus(times(d, "u"), window.offset + span)
         return [
             *lines,
             f"for u in range(2, {window.taps}):",
@@ -237,7 +236,7 @@ def _columns(pool: Pool, target: str) -> list[str]:
         made = "reduced"
         lines.append(f"{fn}(run[:size], run[{d} : {d} + size], out=into)")
     if last.taps > 2:
-        shift = f"{d} * v" if d > 1 else "v"
+        shift = times(d, "v")
         lines += [
             f"for v in range(2, {last.taps}):",
             f"    {fn}(into, run[{shift} : {shift} + size], out=into)",
@@ -249,18 +248,3 @@ def _columns(pool: Pool, target: str) -> list[str]:
         return [*lines, f"{target} = {picked}"]
     by = str(pool.divisor) if pool.divisor else "inside"
     return [*lines, f"np.divide({picked}, {by}, out={target})"]
-
-
-def _sum(text: str, number: int) -> str:
-    """``text + number`` without a zero."""
-    if number == 0:
-        return text
-    return f"{text} + {number}" if number > 0 else f"{text} - {-number}"
-
-
-def _indented(lines: list[str]) -> list[str]:
-    return [f"    {line}" for line in lines]
-
-
-def _listed(values: tuple[int, ...] | list[int]) -> str:
-    return ", ".join(map(str, values))

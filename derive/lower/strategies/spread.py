@@ -13,7 +13,7 @@ from math import prod
 
 from ...machines import Cost
 from ...programs import Function
-from ..planes import Planes, covers, indented, listed
+from ..planes import Planes, blocks, covers, each_block, indented, listed
 from ..pools import Pool, overlaps, returned
 from ..snippets import snippet
 from ..tasks import Routine, Task
@@ -37,14 +37,14 @@ def cost(task: Task, targets: tuple[str, ...], batch: int) -> Cost:
     """One addition for every tap of every axis, and the columns put together."""
     pool, layout = _pool(task, targets), _layout(task, targets)
     planes = batch * pool.planes
-    moved = 2.0 * prod(pool.sizes) + prod(pool.outputs)
+    moved = 3.5 * prod(pool.sizes) + 1.5 * prod(pool.outputs)
     for axis, window in enumerate(pool.windows):
-        moved += 0.6 * window.taps * prod(layout.shape(axis))
-    blocks = -(-planes // layout.most)
+        moved += 1.2 * window.taps * prod(layout.shape(axis))
+    often = -(-planes // layout.most)
     return Cost(
         moved=planes * moved,
         runs=planes * layout.last.stride * prod(pool.sizes[:-1]),
-        calls=blocks * (sum(w.taps + 2 for w in pool.windows) + 4) + 12,
+        calls=often * (sum(w.taps + 2 for w in pool.windows) + 4) + 12,
         scratch=layout.most * 2 * prod(layout.shape(layout.rank)),
     )
 
@@ -58,11 +58,9 @@ def lower(task: Task, targets: tuple[str, ...]) -> Routine:
         f"N, dtype = len({dy}), {dy}.dtype",
         f"above = {dy}.reshape(N * {pool.planes}, {outputs})",
         f"{target} = {fresh}((N * {pool.planes}, {sizes}), dtype)",
-        f"count = min({layout.most}, max(1, len(above)))",
+        *blocks("above", layout.most),
         *_buffers(layout),
-        "for start in range(0, len(above), count):",
-        "    # the last block may repeat some planes of the one before",
-        "    start = min(start, len(above) - count)",
+        *each_block("above"),
         *indented(_upstream(layout)),
         *indented(_back(layout)),
         f"    out = {target}[start : start + count]{layout.moved}",
@@ -73,7 +71,7 @@ def lower(task: Task, targets: tuple[str, ...]) -> Routine:
         "Every window hands its gradient to all of its entries, axis by axis, "
         f"{layout.most} planes at a time.",
     )
-    given = ("len", "min", "max", "range", "_scratch")
+    given = ("len", "max", "min", "range", "_scratch")
     function = Function(f"_{layout.name}", (dy,), snippet("\n".join(body)), doc, "", given)
     return Routine(targets, function)
 
@@ -89,7 +87,7 @@ def _layout(task: Task, targets: tuple[str, ...]) -> Planes:
     pool = _pool(task, targets)
     one = Planes(pool, 1)
     numbers = prod(one.shape(one.rank)) * (2 * one.last.stride + 2)
-    most = max(1, task.machine.cache // (4 * numbers))
+    most = max(1, 2 * task.machine.cache // (4 * numbers))  # a step touches half of them
     return Planes(pool, most, task.function(targets[0], NAME)[1:])
 
 

@@ -17,7 +17,7 @@ from math import prod
 
 from ...machines import Cost
 from ...programs import Function
-from ..planes import Planes, covers, indented, listed
+from ..planes import Planes, blocks, covers, each_block, indented, listed
 from ..pools import Pool, overlaps, returned
 from ..snippets import snippet
 from ..tasks import Routine, Task
@@ -45,14 +45,14 @@ def cost(task: Task, targets: tuple[str, ...], batch: int) -> Cost:
     """Find the extrema, compare, choose, multiply and add, for every tap of every axis."""
     pool, layout = _pool(task, targets), _layout(task, targets)
     planes = batch * pool.planes
-    moved = 2.4 * prod(pool.sizes) + prod(pool.outputs)
+    moved = 5.5 * prod(pool.sizes) + 2.0 * prod(pool.outputs)
     for axis, window in enumerate(pool.windows):
-        moved += 3.2 * window.taps * prod(layout.shape(axis))
-    blocks = -(-planes // layout.most)
+        moved += 5.5 * window.taps * prod(layout.shape(axis))
+    often = -(-planes // layout.most)
     return Cost(
         moved=planes * moved,
         runs=planes * 2 * layout.last.stride * prod(pool.sizes[:-1]),
-        calls=blocks * (sum(6 * w.taps + 4 for w in pool.windows) + 6) + 20,
+        calls=often * (sum(6 * w.taps + 4 for w in pool.windows) + 6) + 20,
         scratch=layout.most * _numbers(layout),
     )
 
@@ -68,12 +68,10 @@ def lower(task: Task, targets: tuple[str, ...]) -> Routine:
         f"planes = {x}.reshape(N * {pool.planes}, {sizes})",
         f"above = {dy}.reshape(N * {pool.planes}, {outputs})",
         f"{target} = {fresh}((N * {pool.planes}, {sizes}), dtype)",
-        f"count = min({layout.most}, max(1, len(planes)))",
+        *blocks("planes", layout.most),
         *_found_buffers(layout),
         *_gradient_buffers(layout),
-        "for start in range(0, len(planes), count):",
-        "    # the last block may repeat some planes of the one before",
-        "    start = min(start, len(planes) - count)",
+        *each_block("planes"),
         *indented(_found(layout, f"planes{block}")),
         *indented(_upstream(layout, f"above{block}")),
         *indented(_back(layout)),
@@ -83,7 +81,7 @@ def lower(task: Task, targets: tuple[str, ...]) -> Routine:
     ]
     to = "the first of its extremal entries" if pool.ties == "first" else "all its extremal entries"
     doc = (f"Every window hands its gradient to {to}, axis by axis, {layout.most} planes at a time.",)
-    given = ("bool", "len", "min", "max", "range", "_scratch")
+    given = ("bool", "len", "max", "min", "range", "_scratch")
     function = Function(f"_{layout.name}", (dy, x), snippet("\n".join(body)), doc, "", given)
     return Routine(targets, function)
 
@@ -97,7 +95,8 @@ def _pool(task: Task, targets: tuple[str, ...]) -> Pool:
 def _layout(task: Task, targets: tuple[str, ...]) -> Planes:
     """As many planes as stay in the cache with all that is made of them."""
     pool = _pool(task, targets)
-    most = max(1, task.machine.cache // (4 * _numbers(Planes(pool, 1))))
+    held = 4 * _numbers(Planes(pool, 1)) // 2  # a step touches half of them
+    most = max(1, task.machine.cache // held)
     return Planes(pool, most, task.function(targets[0], NAME)[1:])
 
 
