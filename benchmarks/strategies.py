@@ -67,7 +67,7 @@ def block(
     derivation = pipeline.derive(derive.conv(**settings, bias=True))
     asked = Asked()
     within = given.within if known is None else 1e9
-    found = tuning.candidates(derivation, asked, [batch], within)
+    found = tuning.candidates(derivation, asked, lambda _: [batch], within)
     names = {c: f"{'+'.join(c.group[1])} {c.group[0].NAME}" for c in found}
     if known is None:
         ready = tuning.calls(derivation, found)

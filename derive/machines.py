@@ -103,3 +103,19 @@ FLOAT = 4
 
 DEFAULT = Machine()
 """What is assumed where nothing was measured."""
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """What was measured: the machine, and how long strategies took.
+
+    ``clock``: (direction, strategy, targets, batch, nanoseconds); empty where there was nothing
+    to choose between.
+    """
+
+    machine: Machine = DEFAULT
+    clock: tuple[tuple[str, str, tuple[str, ...], int, int], ...] = ()
+
+    def seconds(self) -> dict[tuple[str, str, tuple[str, ...], int], float]:
+        """(direction, strategy, targets, batch) → seconds."""
+        return {(way, name, targets, n): 1e-9 * t for way, name, targets, n, t in self.clock}
