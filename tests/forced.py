@@ -20,7 +20,6 @@ import derive
 from derive.lower import lower
 from derive.lower.branching import Asked, tasks
 from derive.lower.choose import offers
-from derive.machines import DEFAULT
 from derive.render.kernel import kernel
 from derive.verify.running import module
 
@@ -66,20 +65,20 @@ def kernels(
     Each with the groups of targets that it makes there; none if it does not apply.
     """
     derivation = derivation_of(getattr(derive, kind)(**settings))
-    asked = Asked(False, False, {}, "", DEFAULT)
     found = []
-    for task in tasks(derivation, asked):
-        groups = [targets for s, targets in offers(task) if s.NAME == strategy]
+    for task in tasks(derivation, Asked()):
+        groups = [targets for s, targets in offers(task) if strategy == s.NAME]
         for targets in groups:
             program = lower(derivation, wanted=dict.fromkeys(targets, strategy))
-            made = {t for c in program.choices for t, _, name in c.calls if name == strategy}
+            calls = (call for choice in program.choices for call in choice.calls)
+            made = {call.targets for call in calls if call.strategy == strategy}
             if targets in made:  # else a smaller group is chosen for it
                 found.append((module(kernel(derivation, program), "kernel"), tuple(made)))
     return tuple(found)
 
 
 def integers(made: ModuleType, batch: int, seed: int = 0) -> dict[str, np.ndarray]:
-    """dy and all tensors of a kernel, small integers."""
+    """Small integers for dy and for all tensors of a kernel."""
     random = np.random.default_rng(seed)
     shapes = dict(made.SHAPES)
     shapes = {"dy": (batch, *shapes.pop("y")), **shapes}
@@ -88,7 +87,7 @@ def integers(made: ModuleType, batch: int, seed: int = 0) -> dict[str, np.ndarra
 
 
 def results(made: ModuleType, given: dict[str, np.ndarray]) -> Iterator[tuple[str, np.ndarray]]:
-    """y and the gradients by name."""
+    """The output and the gradients by name."""
     tensors = {name: array for name, array in given.items() if name != "dy"}
     yield "y", made.forward(**tensors)
     yield from made.backward(given["dy"], **tensors)._asdict().items()

@@ -163,7 +163,7 @@ def _form(task: Task, targets: tuple[str, ...]) -> Windowed:
 
 
 def _forward(task: Task, targets: tuple[str, ...], form: Windowed, name: str) -> Lines:
-    """y = x · M + b."""
+    """The product with M, and the bias."""
     target, x, matrix = targets[0], form.wide, Matrix(form)
     groups, _, filters, _, places = form.counts
     shape = _listed(task.shape(target))
@@ -183,7 +183,7 @@ def _forward(task: Task, targets: tuple[str, ...], form: Windowed, name: str) ->
 
 
 def _backward(task: Task, targets: tuple[str, ...], form: Windowed, name: str) -> Lines:
-    """dx = dy · Mᵀ."""
+    """The product with the transpose of M."""
     target, dy, matrix = targets[0], form.narrow, Matrix(form)
     body = [
         f"N, dtype = len({dy}), {dy}.dtype",

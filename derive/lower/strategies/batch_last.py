@@ -1,0 +1,310 @@
+"""Samples innermost: im2col whose every run is eight samples long, for small maps.
+
+    columns[(c,u,v), (i,j,n)] = x[c, s·i + d·u − p, s·j + d·v − p, n]
+
+Where maps are small, copying windows row by row is mostly overhead. So eight samples at a time are
+turned to (channels, positions, samples): every run becomes eight times as long, and one matrix
+product serves all eight. In this order the sample is one window axis more, with one tap.
+
+The products of dx lie in planes as large as x, with zeros between their rows that are never
+written, so that adding a tap's share is one run through all channels:
+
+    dx[c, q + u, n] += products[u, c, q, n],   products[u] = w[:, :, u]ᵀ · dy
+
+dw and db come from the columns of x, and share the turned dy with dx if they are made together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from math import prod
+
+from ...machines import Cost
+from ...programs import Function
+from ..snippets import nested, snippet
+from ..tasks import Routine, Task
+from ..tiles import FLOAT, start_of, windows_of
+from ..windowed import Window, Windowed, totals
+
+NAME = "batch_last"
+EXACT = True
+
+BLOCK = 8
+"""Samples at a time: a vector of float32, and few enough for the columns to stay in the cache."""
+
+GAP = 16
+"""Numbers behind each row of a buffer: rows a power of two apart would share cache sets."""
+
+LARGEST = 1 << 20
+"""Numbers of one buffer."""
+
+
+def applies(task: Task) -> Iterator[tuple[str, ...]]:
+    """One target by itself, dw with db, or all gradients together."""
+    sides: dict[str, tuple[str, ...]] = {}
+    for target in task.forms:
+        form = _form(task, target)
+        if form is None:
+            continue
+        yield (target,)
+        sides.setdefault(form.target, (target,))
+        if form.target == "kernel" and (bias := totals(task.statements, form)):
+            yield target, bias
+            sides["kernel"] = target, bias
+    if {"wide", "kernel"} <= sides.keys():
+        yield (*sides["wide"], *sides["kernel"])
+
+
+def _form(task: Task, target: str) -> Windowed | None:
+    """The form that is lowered; dx is scattered."""
+    for side in ("wide", "kernel", "narrow"):
+        form = task.form(target, side)
+        if form is None or not form.plain or not form.windows or form.counts[0] > 1:
+            continue
+        if side == "wide":
+            flat = len(form.windows) <= 2 and form.windows[-1].stride == 1
+            if flat and not form.bias and _planes(form) <= LARGEST:
+                return form
+        elif BLOCK * prod(form.counts[1:4:2]) * _row(form) <= LARGEST:
+            return form
+    return None
+
+
+def _row(form: Windowed) -> int:
+    """Positions of one step of the first window."""
+    return form.counts[4] // form.windows[0].outputs
+
+
+def _plane(form: Windowed) -> int:
+    """Numbers of one channel of the wide side with the zeros around, of all samples."""
+    return BLOCK * prod(w.padded for w in form.windows)
+
+
+def _planes(form: Windowed) -> int:
+    return form.counts[1] * form.counts[3] * _plane(form)
+
+
+def _rows(form: Windowed, task: Task) -> int:
+    """Steps of the first window at a time: columns in the cache, a product that need not pack."""
+    _, channels, filters, taps, _ = form.counts
+    row, depth, steps = BLOCK * _row(form), channels * taps, form.windows[0].outputs
+    most = task.machine.cache // (FLOAT * depth * row)
+    if form.target == "narrow":
+        most = min(most, task.machine.sliced // (filters * depth * row))
+    return max(r for r in range(1, steps + 1) if steps % r == 0 and (r <= most or r == 1))
+
+
+def cost(task: Task, targets: tuple[str, ...], batch: int) -> Cost:
+    """Turning costs several times what copying does; the rest is long runs."""
+    blocks, total = -(-batch // BLOCK), Cost(calls=6)
+    forms = [form for target in targets if (form := _form(task, target)) is not None]
+    for form in forms:
+        _, channels, filters, taps, places = form.counts
+        wide = batch * channels * prod(w.size for w in form.windows)
+        depth, width = channels * taps, BLOCK * places
+        turned = 5 * wide + 3 * batch * filters * places
+        if form.target == "wide":
+            steps = form.windows[0].outputs if len(form.windows) > 1 else 1
+            total += Cost(
+                ((blocks * steps, depth, width // steps, filters),),
+                moved=turned + blocks * (_planes(form) + _plane(form) * channels),
+                calls=blocks * (2 * taps + 5),
+                scratch=_planes(form),
+            )
+            continue
+        rows = _rows(form, task)
+        count = form.windows[0].outputs // rows
+        sides = (filters, width // count, depth)
+        if form.target == "kernel":
+            sides = (depth, filters, width // count)
+        strided = form.windows[-1].stride > 1
+        runs = depth * form.windows[0].outputs * (form.windows[-1].outputs if strided else 1)
+        total += Cost(
+            ((blocks * count, *sides),),
+            moved=turned + blocks * depth * width,
+            runs=4 * blocks * runs,
+            calls=blocks * (4 * count + 5),
+            scratch=depth * width // count,
+        )
+    shared = forms[0]
+    if len(forms) > 1:  # dy is turned once
+        total += Cost(moved=-3 * batch * shared.counts[2] * shared.counts[4])
+    return total
+
+
+def lower(task: Task, targets: tuple[str, ...]) -> Routine:
+    """``_y_batch_last(x, w, b)``, ``_dx_dw_db_batch_last(dy, w, x)`` and parts of the latter."""
+    forms = {t: form for t in targets if (form := _form(task, t)) is not None}
+    name = task.function("_".join(targets), NAME)
+    before, inside, results, parameters = _opening(next(iter(forms.values())), name)
+    for target, form in forms.items():
+        make = {"narrow": _narrow, "wide": _wide, "kernel": _kernel}[form.target]
+        own = make(task, form, (target, targets[-1]), name)
+        before, inside, results = before + own[0], inside + own[1], results + own[2]
+        parameters += own[3]
+    body = [
+        f"N, dtype = len({parameters[0]}), {parameters[0]}.dtype",
+        *before,
+        f"for n in range(0, N, {BLOCK}):",
+        f"    count = min({BLOCK}, N - n)",
+        *(f"    {line}" for line in inside),
+        f"return {', '.join(results)}",
+    ]
+    doc = f"{', '.join(targets)}: {BLOCK} samples at a time, samples innermost: runs are long."
+    given = ("len", "min", "_scratch", "_windows")
+    function = Function(name, tuple(parameters), snippet("\n".join(body)), (doc,), "", given)
+    return Routine(targets, function)
+
+
+Lines = tuple[list[str], list[str], list[str], list[str]]
+"""Before the loop over blocks of samples, inside of it, what is returned, and parameters."""
+
+
+def _opening(form: Windowed, name: str) -> Lines:
+    """For gradients: eight samples of dy as (filters, positions · samples)."""
+    if form.target == "narrow":
+        return [], [], [], []
+    _, _, filters, _, places = form.counts
+    width = BLOCK * places
+    before = [
+        f'upstream = _scratch("{name[1:]}_upstream", ({filters}, {width + GAP}), dtype)',
+        f"upstream = upstream[:, :{width}]",
+        f"turned = upstream.reshape({filters}, {places}, {BLOCK})",
+    ]
+    block = f"{form.narrow}[n : n + {BLOCK}].reshape(count, {filters}, {places})"
+    inside = [f"turned[..., :count] = {block}.transpose(1, 2, 0)", "turned[..., count:] = 0"]
+    return before, inside, [], [form.narrow]
+
+
+def _columns(form: Windowed, task: Task, name: str, ones: bool) -> tuple[list[str], list[str], str]:
+    """The columns' buffers; lines that turn eight samples; the line that fills a tile's columns."""
+    _, channels, _, taps, _ = form.counts
+    rows = _rows(form, task)
+    width, deep = BLOCK * rows * _row(form), channels * taps + ones
+    # the sample as one window more: one tap, as many positions as samples
+    block = replace(form, windows=(*form.windows, Window("", BLOCK, BLOCK)))
+    before = [
+        *windows_of(block, f"{name[1:]}_padded", rows),
+        f'columns = _scratch("{name[1:]}_columns", ({deep}, {width + GAP}), dtype)[:, :{width}]',
+        *([f"columns[{channels * taps}] = 1"] if ones else []),
+    ]
+    sizes = _listed([channels, *(w.size for w in form.windows)])
+    order = _listed([*range(1, len(form.windows) + 2), 0])
+    samples = f"{form.wide}[n : n + {BLOCK}].reshape(count, {sizes})"
+    turn = [f"inner[..., :count] = {samples}.transpose({order})", "inner[..., count:] = 0"]
+    begin = start_of(block, "top" if rows < form.windows[0].outputs else "")
+    start = f", {begin}" if begin else ""
+    view = f"columns[:{channels * taps}]" if ones else "columns"
+    return before, turn, f"{view}.reshape(shape)[...] = _windows(padded, shape, steps{start})"
+
+
+def _tiled(form: Windowed, task: Task, array: str, lines: list[str]) -> list[str]:
+    """Lines for every tile; ``SHARE`` in them is the tile's part of the array's columns."""
+    outputs, rows, row = form.windows[0].outputs, _rows(form, task), BLOCK * _row(form)
+    if rows == outputs:
+        return [line.replace("SHARE", array) for line in lines]
+    share = f"{array}[:, {row} * top : {row} * (top + {rows})]"
+    text = "\n".join(line.replace("SHARE", share) for line in lines)
+    return nested([("top", f"range(0, {outputs}, {rows})")], text).split("\n")
+
+
+def _narrow(task: Task, form: Windowed, targets: tuple[str, ...], name: str) -> Lines:
+    """One product of the kernel with the columns of each tile, turned back."""
+    target = targets[0]
+    _, channels, filters, taps, places = form.counts
+    ones, depth, width = bool(form.bias), channels * taps, BLOCK * places
+    before, turn, fill = _columns(form, task, name, ones)
+    kernel = [f"kernel = {form.kernel_as('f', 'cu')}"]
+    if ones:  # the bias stands in front of the ones
+        kernel = [
+            f"kernel = np.empty(({filters}, {depth + 1}), dtype)",
+            f"kernel[:, :{depth}] = {form.kernel_as('f', 'cu')}",
+            f"kernel[:, {depth}] = {form.bias}",
+        ]
+    before = [
+        *kernel,
+        *before,
+        f'made = _scratch("{name[1:]}_made", ({filters}, {width + GAP}), dtype)[:, :{width}]',
+        f"{target} = np.empty((N, {filters}, {places}), dtype)",
+    ]
+    back = f"made.reshape({filters}, {places}, {BLOCK})[..., :count].transpose(2, 0, 1)"
+    inside = [
+        *turn,
+        *_tiled(form, task, "made", [fill, "np.matmul(kernel, columns, out=SHARE)"]),
+        f"{target}[n : n + {BLOCK}] = {back}",
+    ]
+    given = [name for name in (form.wide, form.kernel, form.bias) if name]
+    return before, inside, [f"{target}.reshape(N, {_listed(task.shape(target))})"], given
+
+
+def _kernel(task: Task, form: Windowed, targets: tuple[str, ...], name: str) -> Lines:
+    """The columns of each tile times dy of the same places."""
+    _, channels, filters, taps, _ = form.counts
+    depth = channels * taps
+    ones = targets[1] == totals(task.statements, form)
+    before, turn, fill = _columns(form, task, name, ones)
+    shape = f"({depth + ones}, {filters})"
+    before += [
+        f'part = _scratch("{name[1:]}_part", {shape}, dtype)',
+        f"sums = np.zeros({shape}, dtype)",
+    ]
+    lines = [fill, "np.matmul(columns, SHARE.T, out=part)", "sums += part"]
+    inside = [*turn, *_tiled(form, task, "upstream", lines)]
+    made = form.kernel_from(f"sums[:{depth}]" if ones else "sums", "cuf")
+    results = [f"{made}.reshape({_listed(task.shape(targets[0]))})"]
+    if ones:
+        results.append(f"sums[{depth}].reshape({_listed(task.shape(targets[1]))})")
+    return before, inside, results, [form.wide]
+
+
+def _wide(task: Task, form: Windowed, targets: tuple[str, ...], name: str) -> Lines:
+    """Products in planes with gaps of zeros, each tap's added as one run."""
+    target, windows = targets[0], form.windows
+    _, channels, filters, taps, _ = form.counts
+    size, last = channels * _plane(form), windows[-1]
+    padded = [w.padded for w in windows]
+    grid = f"products.reshape({channels * taps}, {_listed([*padded[:-1], BLOCK * padded[-1]])})"
+    steps = windows[0].stride
+    rows = f":{steps * (windows[0].outputs - 1) + 1}" + (f":{steps}" if steps > 1 else "")
+    written, share = f"{grid}[:, :{BLOCK * last.outputs}]", "upstream"
+    if len(windows) > 1:
+        written = f"{grid}[:, {rows}, :{BLOCK * last.outputs}].transpose(1, 0, 2)"
+        share = f"upstream.reshape({filters}, {windows[0].outputs}, {BLOCK * last.outputs})"
+        share += ".transpose(1, 0, 2)"
+    before = [
+        f"taps = {form.kernel_as('uc', 'f')}",
+        "# a plane for every tap and channel; between the rows that are written zeros stay",
+        f'products = _scratch("{name[1:]}_products", ({taps}, {size}), dtype)',
+        f"rows = {written}",
+        f'planes = _scratch("{name[1:]}_planes", ({size},), dtype)',
+        f"{target} = np.empty((N, {_listed([channels, *(w.size for w in windows)])}), dtype)",
+    ]
+    ends = "".join(f"{w.low} : {w.low + w.size}, " for w in windows)
+    back = f"planes.reshape({_listed([channels, *padded, BLOCK])})[:, {ends}:count]"
+    order = _listed([len(windows) + 1, *range(len(windows) + 1)])
+    inside = [
+        f"np.matmul(taps, {share}, out=rows)",
+        "planes[...] = 0",
+        *_added(form, size),
+        f"{target}[n : n + {BLOCK}] = {back}.transpose({order})",
+    ]
+    result = f"{target}.reshape(N, {_listed(task.shape(target))})"
+    return before, inside, [result], [form.kernel]
+
+
+def _added(form: Windowed, size: int) -> list[str]:
+    """The loop over taps: each one's products start where it reads first."""
+    letters, windows = "uv"[: len(form.windows)], form.windows
+    steps = [BLOCK * prod(w.padded for w in windows[k + 1 :]) for k in range(len(windows))]
+    first = sum(w.start * step for w, step in zip(windows, steps, strict=True))
+    terms = [f"{w.dilation * n} * {k}" for w, n, k in zip(windows, steps, letters, strict=True)]
+    begin = " + ".join([*([str(first)] if first else []), *terms])
+    tap = letters if len(windows) == 1 else f"{windows[1].taps} * u + v"
+    adding = f"begin = {begin}\nplanes[begin:] += products[{tap}, : {size} - begin]"
+    loops = [(k, f"range({w.taps})") for k, w in zip(letters, windows, strict=True)]
+    return nested(loops, adding).split("\n")
+
+
+def _listed(values: Sequence[int]) -> str:
+    return ", ".join(map(str, values))
