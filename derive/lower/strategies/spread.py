@@ -37,7 +37,7 @@ def cost(task: Task, targets: tuple[str, ...], batch: int) -> Cost:
     """One addition for every tap of every axis, and the columns put together."""
     pool, layout = _pool(task, targets), _layout(task, targets)
     planes = batch * pool.planes
-    moved = 3.5 * prod(pool.sizes) + 1.5 * prod(pool.outputs)
+    moved = (1.5 if layout.direct else 3.5) * prod(pool.sizes) + 1.5 * prod(pool.outputs)
     for axis, window in enumerate(pool.windows):
         moved += 1.2 * window.taps * prod(layout.shape(axis))
     often = -(-planes // layout.most)
