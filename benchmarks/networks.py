@@ -34,7 +34,7 @@ ROUGH = 1e-2
 """The same in float32: where rounding turns a winner of a maximum, a gradient goes elsewhere."""
 
 RATE = 0.01
-LEAN = {}
+LEAN = {"input_gradient": False}
 
 Params = dict[str, Any]
 
@@ -265,7 +265,9 @@ def results(rival: Rival) -> dict[str, Any]:
     """What it computes, by name: y, the loss and the parameters after the step, say."""
     y, (first, named) = rival[0](), rival[1]()
     found = {"y": y, "first": first, **named}
-    return {n: np.asarray(a.detach() if hasattr(a, "detach") else a).copy() for n, a in found.items()}
+    return {
+        n: np.asarray(a.detach() if hasattr(a, "detach") else a).copy() for n, a in found.items()
+    }
 
 
 def check(case: Case, exact: dict[str, Any], found: dict[str, Any], bound: float) -> None:

@@ -167,7 +167,11 @@ def programs(derivation: NetworkDerivation) -> tuple[Program, ...]:
     """The array program of each layer."""
     from .lower import lower
 
-    return tuple(lower(d, keep=True, prefix=f"{node.name}_") for node, d in derivation.pairs())
+    network = derivation.network
+    return tuple(
+        lower(d, keep=True, apart=network.apart(node), prefix=f"{node.name}_")
+        for node, d in derivation.pairs()
+    )
 
 
 def kernel(derivation: NetworkDerivation) -> str:

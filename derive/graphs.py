@@ -148,6 +148,20 @@ class Network:
         """(node, its tensor) of everything that reads the output of a node, or x."""
         return tuple((n.name, t.name) for n in self.nodes for t, at in n.reads if at == name)
 
+    def outside(self, name: str) -> bool:
+        """Whether no parameter lies on the way from x (or t) to what a node gives."""
+        if name in (INPUT, TARGET):
+            return True
+        node = self.node(name)
+        return not node.parameters and all(map(self.outside, node.inputs))
+
+    def apart(self, node: Node) -> tuple[str, ...]:
+        """The data tensors of a layer with parameters whose gradients only lead to x."""
+        sources = [(tensor, source) for tensor, source in node.reads if source != TARGET]
+        if not node.parameters or not all(self.outside(source) for _, source in sources):
+            return ()
+        return tuple(tensor.name for tensor, _ in sources)
+
     @property
     def parameters(self) -> tuple[tuple[str, Tensor], ...]:
         """Every parameter by its full name, in order."""

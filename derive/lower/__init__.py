@@ -12,15 +12,14 @@ from collections.abc import Mapping, Sequence
 from ..derivations import Derivation, Gradient
 from ..equations import Equation, Statement
 from ..errors import NotDerivable
-from ..expressions import Read, Reduce, rename
-from ..machines import DEFAULT, Machine
+from ..machines import Tuning
 from ..programs import Function, Invoke, Literal, Name, Program
-from .branching import Asked, branched
+from .branching import Asked, branched, parted
 from .compute import Work, compute, needed
 from .forms import chosen
 from .functions import function, inner_function, returned, whole
+from .knowing import know
 from .scope import Scope
-from .values import named
 
 __all__ = ["lower"]
 
@@ -33,10 +32,12 @@ def lower(
     form: str = "fastest",
     *,
     keep: bool = False,
+    apart: tuple[str, ...] = (),
+    spare: tuple[str, ...] = (),
     exact: bool = False,
     wanted: Mapping[str, str] | None = None,
     prefix: str = "",
-    machine: Machine = DEFAULT,
+    tuning: Tuning | None = None,
 ) -> Program:
     """The program of a derivation at its sizes.
 
@@ -44,20 +45,26 @@ def lower(
     ``"gather"`` or whatever is fastest, which alone uses other strategies than ``taps``. With
     ``keep``, as inside a network, arrays come with one batch axis and of one dtype, ``forward``
     also returns those of its values that ``backward`` reads, and ``backward`` takes only what
-    it uses. ``exact`` keeps to strategies that keep the order of sums, ``wanted`` (target →
-    strategy) forces a choice, ``prefix`` stands in the names of private functions. Raises
-    ``NotDerivable`` without sizes.
+    it uses; ``apart`` are tensors whose gradients are computed by a function of their own,
+    ``backward_x``, and ``spare`` are arrays that may be overwritten, as nobody reads them
+    afterwards. ``exact`` keeps to strategies that keep the order of sums, ``wanted`` (target →
+    strategy) forces a choice, ``prefix`` stands in the names of private functions, ``tuning``
+    has what was measured, where the cost model is not to choose. Raises ``NotDerivable``
+    without sizes.
     """
     if not derivation.equation.sized:
         raise NotDerivable("a kernel needs sizes; give them with --shape")
     if form == "fastest" and not derivation.equation.given and not derivation.equation.loss:
-        asked = Asked(keep, exact, wanted or {}, prefix, machine)
+        found = tuning or Tuning()
+        asked = Asked(
+            keep, apart, spare, exact, wanted or {}, prefix, found.machine, found.seconds()
+        )
         if (program := branched(derivation, asked)) is not None:
             return program
-    return _general(derivation, form, keep=keep)
+    return _general(derivation, form, keep=keep, apart=apart)
 
 
-def _general(derivation: Derivation, form: str, *, keep: bool) -> Program:
+def _general(derivation: Derivation, form: str, *, keep: bool, apart: tuple[str, ...]) -> Program:
     """Every target tap by tap."""
     equation = derivation.equation.at_sizes()
     resolved = derivation.resolved
@@ -72,7 +79,11 @@ def _general(derivation: Derivation, form: str, *, keep: bool) -> Program:
     strategies = {f"d{g.of}": f"taps, {name}" for g, name, _ in (*inner, *wanted)}
     inside = [_work(equation, *g) for g in inner]
     if keep:
-        functions = _keeping(equation, made, inside, wanted)
+        groups = {
+            name: [found for found in wanted if found[0] in gradients]
+            for name, gradients in parted(derivation.instance, apart).items()
+        }
+        functions = _keeping(equation, made, inside, groups)
     else:
         functions = (_forward(equation, made), _backward(equation, made, inside, wanted))
     return Program(functions, (("forward", "taps"), *strategies.items()))
@@ -116,34 +127,28 @@ def _backward(
 
 
 def _keeping(
-    equation: Equation, made: Sequence[Work], inner: Sequence[Work], wanted: Sequence[Wanted]
-) -> tuple[Function, Function]:
+    equation: Equation,
+    made: Sequence[Work],
+    inner: Sequence[Work],
+    groups: Mapping[str, Sequence[Wanted]],
+) -> tuple[Function, ...]:
     """Forward hands on what backward reads of it, so that nothing is computed twice."""
-    scope, again = Scope(equation), Scope(equation)
+    scope = Scope(equation)
     compute(scope, made)
-    for statement in equation.statements:
-        _know(again, statement)
-    last = [_work(equation, *found) for found in wanted]
-    compute(again, needed(inner, last))
-    results = [whole(t, s[0].lhs.axes, name) for t, name, s in last]
     values = tuple(name for _, name, _ in made)
     offered = (equation.output.gradient, *(t.name for t in equation.tensors), *values)
-    backward = inner_function("backward", equation, offered, again, tuple(results))
+    backward = []
+    for direction, wanted in groups.items():
+        again = Scope(equation)
+        for statement in equation.statements:
+            know(again, statement)
+        last = [_work(equation, *found) for found in wanted]
+        compute(again, needed(inner, last))
+        results = tuple(whole(t, s[0].lhs.axes, name) for t, name, s in last)
+        backward.append(inner_function(direction, equation, offered, again, results))
+    read = {name for function in backward for name in function.parameters}
     output = equation.output
-    kept = [Name(n) for n in values if n in backward.parameters and n != output.name]
-    results = [whole(output, equation.forward.lhs.axes), *kept]
+    kept = [Name(n) for n in values if n in read and n != output.name]
+    results = (whole(output, equation.forward.lhs.axes), *kept)
     tensors = tuple(t.name for t in equation.tensors)
-    forward = inner_function("forward", equation, tensors, scope, tuple(results))
-    return forward, backward
-
-
-def _know(scope: Scope, statement: Statement) -> None:
-    """Where its right side is asked for again, the tensor on the left holds the values."""
-    labels = [part.bare for axis in statement.lhs.axes for part in axis]
-    plain = tuple(label for label in labels if label is not None)
-    if isinstance(statement.rhs, Read) or len(set(plain)) != len(labels):
-        return
-    value, rhs = named(statement.lhs.tensor, plain), statement.rhs
-    scope.known[rhs] = value
-    if isinstance(rhs, Reduce):  # a winner competes under starred letters
-        scope.known[rename(rhs, {index: f"{index}*" for index in rhs.over})] = value
+    return inner_function("forward", equation, tensors, scope, results), *backward

@@ -10,7 +10,7 @@ Only float32 and float64 take the faster ways; objects and integers are computed
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import ceil
 
 from ..affine import Affine
@@ -50,6 +50,8 @@ class Asked:
     """What :func:`derive.lower.lower` was asked for beside the derivation."""
 
     keep: bool = False
+    apart: tuple[str, ...] = ()
+    spare: tuple[str, ...] = ()
     exact: bool = False
     wanted: Mapping[str, str] = field(default_factory=dict)
     prefix: str = ""
@@ -93,15 +95,25 @@ def branched(derivation: Derivation, asked: Asked) -> Program | None:
 
 # -- what there is to compute ------------------------------------------------------------------
 def tasks(derivation: Derivation, asked: Asked) -> tuple[Task, ...]:
-    """Forward, and backward if any gradient is wanted."""
+    """Forward, and backward if any gradient is wanted; some apart from the others."""
     equation = derivation.equation.at_sizes()
     resolved, output = derivation.resolved, equation.output.name
     ways = _ways(resolved, equation) if resolved else ((equation.forward,),)
     found = [_task(equation, "forward", {output: ways}, asked)]
-    if derivation.instance:
-        gradients = {f"d{g.of}": _ways(g, equation) for g in derivation.instance}
-        found.append(_task(equation, "backward", gradients, asked))
+    for direction, gradients in parted(derivation.instance, asked.apart).items():
+        wanted = {f"d{g.of}": _ways(g, equation) for g in gradients}
+        found.append(_task(equation, direction, wanted, asked))
     return tuple(found)
+
+
+def parted(
+    gradients: tuple[Gradient, ...], apart: tuple[str, ...]
+) -> dict[str, tuple[Gradient, ...]]:
+    """``backward``, and ``backward_x`` for gradients that are wanted apart from the others."""
+    groups = {"backward": tuple(g for g in gradients if g.of not in apart)}
+    if apart:
+        groups["_".join(("backward", *apart))] = tuple(g for g in gradients if g.of in apart)
+    return {direction: group for direction, group in groups.items() if group}
 
 
 def _ways(gradient: Gradient, equation: Equation) -> Forms:
@@ -116,11 +128,13 @@ def _task(
     equation: Equation, direction: str, statements: Mapping[str, Forms], asked: Asked
 ) -> Task:
     forms: dict[str, tuple[Windowed, ...]] = {}
-    bare = Task(equation, direction, statements, {}, asked.prefix, asked.machine)
+    bare = Task(
+        equation, direction, statements, {}, asked.prefix, asked.machine, asked.keep, asked.spare
+    )
     for target, ways in statements.items():
         found = (_form(bare, target, way[0]) for way in ways if len(way) == 1)
         forms[target] = tuple(form for form in found if form is not None)
-    return Task(equation, direction, statements, forms, asked.prefix, asked.machine)
+    return replace(bare, forms=forms)
 
 
 def _form(task: Task, target: str, statement: Statement) -> Windowed | None:
@@ -193,7 +207,7 @@ def _entry(direction: Direction, *, keep: bool) -> Function:
     """``forward`` or ``backward``: whichever private functions serve these arrays."""
     task = direction.task
     equation, targets = task.equation, tuple(task.statements)
-    upstream = (equation.output.gradient,) if task.direction == "backward" else ()
+    upstream = () if task.direction == "forward" else (equation.output.gradient,)
     fallback = general.lower(task, targets).function
     lead = fallback.parameters[0]
     parameters = (*upstream, *(t.name for t in equation.tensors))
@@ -211,7 +225,8 @@ def _entry(direction: Direction, *, keep: bool) -> Function:
     made = tuple(Name(t) for t in targets)
     if keep:
         used = {p for r in direction.routines for p in r.function.parameters}
-        kept = tuple(p for p in parameters if p in {*used, *fallback.parameters})
+        offered = (*parameters, *([equation.output.name] if upstream else []))
+        kept = tuple(p for p in offered if p in {*used, *fallback.parameters})
         value = made[0] if len(made) == 1 else Tuple(made)
         return Function(task.direction, kept, (If(tuple(cases)), Return(value)), given=given)
     shown = result(task.direction, equation, targets)

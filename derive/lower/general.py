@@ -107,13 +107,13 @@ def direct(task: Task, targets: tuple[str, ...], name: str) -> Function:
         statements = task.statements[target][-1]
         work.append((task.tensor(target), target, statements))
     output = equation.output
-    if task.keep and task.direction != "forward":
+    offered = [output.gradient, *(t.name for t in equation.tensors)]
+    available: list[Work] = []
+    if task.direction != "forward" and task.keep:
         know(scope, equation.forward)
-        compute(scope, work)
+        offered.append(output.name)
     elif task.direction != "forward":
-        compute(scope, needed(((output, output.name, (equation.forward,)),), work))
-    else:
-        compute(scope, work)
+        available.append((output, output.name, (equation.forward,)))
+    compute(scope, needed(available, work))
     results = tuple(whole(tensor, s[0].lhs.axes, made) for tensor, made, s in work)
-    offered = (output.gradient, *(t.name for t in equation.tensors), output.name)
-    return inner_function(name, equation, offered, scope, results)
+    return inner_function(name, equation, tuple(offered), scope, results)

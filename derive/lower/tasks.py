@@ -21,7 +21,9 @@ class Task:
 
     ``statements``: target (``y``, ``dx``, ...) → the ways to state it. ``forms``: target → those
     of them that are sides of the trilinear form of :mod:`derive.lower.windowed`. ``prefix``
-    stands in front of the names of private functions.
+    stands in front of the names of private functions. With ``keep``, as inside a network, the
+    forward pass hands on what it has: a backward routine may take y. ``spare`` are arrays that
+    nobody reads afterwards: a routine may overwrite them.
     """
 
     equation: Equation
@@ -30,6 +32,8 @@ class Task:
     forms: Mapping[str, tuple[Windowed, ...]]
     prefix: str = ""
     machine: Machine = field(default=DEFAULT)
+    keep: bool = False
+    spare: tuple[str, ...] = ()
 
     def form(self, target: str, side: str) -> Windowed | None:
         """The form of a target that makes the given side of Φ, if there is one."""

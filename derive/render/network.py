@@ -181,24 +181,31 @@ def _gradients(derivation: NetworkDerivation, wiring: Wiring, loss: str) -> Func
         for node in net.nodes
         for name, tensor in node.parameters
     ]
-    grads.append(f'"{INPUT}": d_{INPUT}{_batched(net.shape(INPUT))},')
+    lines, to_input = wiring.backward()
     first = (INPUT, TARGET) if loss else ("dy", INPUT)
     last = net.nodes[-1].name
-    read = [line for line in wiring.backward() if re.search(rf"\b{last}(_\w+)?\b", line)]
+    read = [line for line in (*lines, *to_input) if re.search(rf"\b{last}(_\w+)?\b", line)]
     nodes = net.nodes if loss or read else net.nodes[:-1]  # dy stands for what it would give
     body = [*_taken(first, batch=True), *wiring.forward(nodes, keep=True)]
     body += [] if loss else [f"d_{last} = dy"]
-    body += wiring.backward()
-    opening = f"return np.asarray({last}).item(), {{" if loss else "return {"
-    body += [opening, *(f"    {line}" for line in grads), "}"]
+    body += [*lines, "grads = {", *(f"    {line}" for line in grads), "}"]
+    to_input.append(f'grads["{INPUT}"] = d_{INPUT}{_batched(net.shape(INPUT))}')
+    body += [
+        "if input_gradient:",
+        *(f"    {line}" for text in to_input for line in text.split("\n")),
+    ]
+    body.append(f"return np.asarray({last}).item(), grads" if loss else "return grads")
     if loss:
-        signature = (
-            "gradients(x: np.ndarray, t: np.ndarray, params: Params) -> tuple[float, Params]"
-        )
+        given, returned = "x: np.ndarray, t: np.ndarray, params: Params", "tuple[float, Params]"
         doc = "The loss, and ∂L/∂(each parameter, and x) shaped like the tensor itself."
     else:
-        signature = "gradients(dy: np.ndarray, x: np.ndarray, params: Params) -> Params"
+        given, returned = "dy: np.ndarray, x: np.ndarray, params: Params", "Params"
         doc = "∂L/∂(each parameter, and x) for a given dy = ∂L/∂y: the network has no loss layer."
+    doc += " Training needs no ``input_gradient``: without it ∂L/∂x is left out."
+    given += ", *, input_gradient: bool = True"
+    signature = f"gradients({given}) -> {returned}"
+    if len(f"def {signature}:") > WIDTH:
+        signature = f"gradients(\n    {given}\n) -> {returned}"
     return _text(signature, doc, body)
 
 

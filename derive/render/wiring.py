@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from ..derivations import Derivation
 from ..graphs import INPUT, TARGET, NetworkDerivation, Node
 from ..programs import Function, Program, Return, Tuple
 from .python import WIDTH
@@ -59,21 +58,30 @@ class Wiring:
         return f".reshape({', '.join(str(n) for n in (-1, *wanted))})"
 
     # -- backward -------------------------------------------------------------------------
-    def backward(self) -> list[str]:
-        """Each layer's backward, the last first; gradients that meet are added up."""
-        lines = []
+    def backward(self) -> tuple[list[str], list[str]]:
+        """Each layer's backward, the last first; gradients that meet are added up.
+
+        What only leads to x stands at the end, under a condition.
+        """
+        lines: list[str] = []
+        last: list[str] = []
+        network = self.derivation.network
         for node, derivation in reversed(list(self.derivation.pairs())):
+            into = last if network.outside(node.name) else lines
             parts = self._arriving(node.name)
             if len(parts) > 1:
-                lines.append(f"d_{node.name} = {' + '.join(parts)}")
-            function = self._program(node).functions[1]
-            targets = [self._target(node, g.of) for g in derivation.gradients]
-            given = [self._value(node, name) for name in function.parameters]
-            call = _call(", ".join(targets), f"_{node.name}_backward", given)
-            lines += [call, *self._back_in_shape(node, derivation)]
+                into.append(f"d_{node.name} = {' + '.join(parts)}")
+            wanted, apart = [g.of for g in derivation.gradients], network.apart(node)
+            groups = [([n for n in wanted if n not in apart], into), (list(apart), last)]
+            functions = [f for f in self._program(node).functions if f.name[0] != "_"][1:]
+            for (tensors, to), function in zip([g for g in groups if g[0]], functions, strict=True):
+                targets = [self._target(node, name) for name in tensors]
+                given = [self._value(node, name) for name in function.parameters]
+                to.append(_call(", ".join(targets), f"_{node.name}_{function.name}", given))
+                to += self._back_in_shape(node, tensors)
         if len(parts := self._arriving(INPUT)) > 1:
-            lines.append(f"d_{INPUT} = {' + '.join(parts)}")
-        return lines
+            last.append(f"d_{INPUT} = {' + '.join(parts)}")
+        return lines, last
 
     def _target(self, node: Node, tensor: str) -> str:
         """The variable for ∂L/∂(a tensor of a layer)."""
@@ -90,8 +98,7 @@ class Wiring:
     def _arriving(self, source: str) -> list[str]:
         return [self._edge(source, *edge) for edge in self.derivation.network.readers(source)]
 
-    def _back_in_shape(self, node: Node, derivation: Derivation) -> Iterator[str]:
-        wanted = {g.of for g in derivation.gradients}
+    def _back_in_shape(self, node: Node, wanted: Sequence[str]) -> Iterator[str]:
         for data, source in node.reads:
             shape = self.derivation.network.shape(source)
             if data.name in wanted and source != TARGET and shape != data.sizes():

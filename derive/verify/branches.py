@@ -22,7 +22,7 @@ from ..derivations import Derivation
 from ..equations import Equation
 from ..functions import arithmetic
 from ..programs import Call, Choice
-from .inside import flat, shaped
+from .inside import copied, flat, shaped
 from .magnitudes import POINT, reach
 from .running import Array, Kernel, batch_shape, compare, defined, drawn, samples
 
@@ -89,7 +89,8 @@ class _Way:
     def backward(self, *arrays: Array) -> SimpleNamespace:
         output = self.equation.output
         values, batch = flat(self.equation, arrays, (output.gradient,))
-        made = self._run("backward", values)
+        self._run("forward", values)
+        made = [name for d in self.calls if d != "forward" for name in self._run(d, values)]
         every = {t.gradient: t.name for t in self.equation.tensors}
         return SimpleNamespace(
             **{name: shaped(self.equation, values[name], every[name], batch) for name in made}
@@ -99,7 +100,8 @@ class _Way:
         made: list[str] = []
         for call in self.calls[direction]:
             function = getattr(self.module, call.function)
-            found = function(*(values[p] for p in inspect.signature(function).parameters))
+            given = (copied(values[p]) for p in inspect.signature(function).parameters)
+            found = function(*given)
             results = found if len(call.targets) > 1 else (found,)
             values |= dict(zip(call.targets, results, strict=True))
             made += call.targets

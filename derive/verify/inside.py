@@ -32,13 +32,24 @@ def inside(node: Node, derivation: Derivation, module: ModuleType) -> Kernel:
 
 
 class _Layer:
-    """``forward`` and ``backward`` of one layer as every kernel has them."""
+    """``forward`` and ``backward`` of one layer as every kernel has them.
+
+    Gradients may come from two functions, one of them for the data alone. Arrays are handed over
+    as copies: inside a network they are intermediate ones, which a layer may overwrite.
+    """
 
     def __init__(self, node: Node, derivation: Derivation, module: ModuleType) -> None:
         self.equation = derivation.equation.at_sizes()
-        self.fields = [self.equation.tensor(g.of).gradient for g in derivation.gradients]
         self.ahead = getattr(module, f"_{node.name}_forward")
-        self.back = getattr(module, f"_{node.name}_backward")
+        wanted = [g.of for g in derivation.gradients]
+        data = [name for name in wanted if self.equation.tensor(name).batched]
+        apart = getattr(module, "_".join((f"_{node.name}_backward", *data)), None)
+        groups = [[n for n in wanted if n not in data], data] if apart else [wanted]
+        functions = [getattr(module, f"_{node.name}_backward"), apart]
+        self.back = [
+            (function, [self.equation.tensor(name).gradient for name in group])
+            for function, group in zip(functions, groups, strict=False)
+        ]
 
     def forward(self, *arrays: Array) -> Array:
         given, batch = flat(self.equation, arrays)
@@ -50,22 +61,30 @@ class _Layer:
         upstream = () if self.equation.loss else (output.gradient,)
         given, batch = flat(self.equation, arrays, upstream)
         value, *kept = self._forward(given)
-        asked = _parameters(self.back)
-        names = [n for n in asked if n not in given and n != output.name]
+        asked = {name for function, _ in self.back for name in _parameters(function)}
+        names = [s.lhs.tensor for s in self.equation.given if s.lhs.tensor in asked]
         values = {**given, output.name: value, **dict(zip(names, kept, strict=True))}
-        found = self.back(*(values[name] for name in asked))
-        results = found if len(self.fields) > 1 else (found,)
-        named = zip(self.fields, results, strict=True)
-        return SimpleNamespace(
-            **{field: self._shaped(np.asarray(r), field[1:], batch) for field, r in named}
-        )
+        made: dict[str, Array] = {}
+        for function, fields in self.back:
+            found = function(*(copied(values[name]) for name in _parameters(function)))
+            results = found if len(fields) > 1 else (found,)
+            made |= {
+                field: self._shaped(np.asarray(r), field[1:], batch)
+                for field, r in zip(fields, results, strict=True)
+            }
+        return SimpleNamespace(**made)
 
     def _forward(self, given: Mapping[str, Array]) -> tuple[Any, ...]:
-        found = self.ahead(*(given[name] for name in _parameters(self.ahead)))
+        found = self.ahead(*(copied(given[name]) for name in _parameters(self.ahead)))
         return found if isinstance(found, tuple) else (found,)
 
     def _shaped(self, array: Array, name: str, batch: tuple[int, ...]) -> Array:
         return shaped(self.equation, array, name, batch)
+
+
+def copied(value: Any) -> Any:
+    """An array of its own."""
+    return np.array(value) if isinstance(value, np.ndarray) else value
 
 
 def shaped(equation: Equation, array: Any, name: str, batch: tuple[int, ...]) -> Array:

@@ -55,7 +55,7 @@ def test_every_layer_has_its_claims_in_the_certificate(tmp_path: Path) -> None:
     kinds = {
         one["name"]: [claim["kind"] for claim in one["claims"]] for one in certificate["layers"]
     }
-    assert kinds["conv1"] == ["symbolic", "integer"]
+    assert kinds["conv1"] == ["symbolic", "integer", "strategies"]
     assert kinds["relu1"] == ["selecting", "numeric"]
     assert list(kinds) == ["conv1", "relu1", "flatten1", "dense1", "mse1"]
     (chain,) = certificate["claims"]
@@ -90,7 +90,7 @@ def test_the_summary_names_shapes_formulas_counts_and_proof(
     assert "relu1: relu   (g from flatten1, ∂L/∂x)" in said
     assert "  ∂L/∂x[i,j] = g[i,j]·[x[i,j] > 0]" in said
     assert "  conv1     4        36       16             2x2   1x1" in said
-    assert "  conv1     symbolic, integer" in said
+    assert "  conv1     symbolic, integer, strategies" in said
     assert max(map(len, said)) <= 80
 
 
