@@ -163,8 +163,10 @@ def _printers(language: str) -> dict[str, Callable[[Document], Content]]:
 def document(made: Made, style: Style = PLAIN) -> Document:
     """The notes, before any format is chosen."""
     from .render.notes import notes
+    from .trying import example
 
-    return notes(made.derivation, made.certificate, made.source, style)
+    tried = example(made.derivation, module(made)) if made.source else None
+    return notes(made.derivation, made.certificate, made.source, style, tried)
 
 
 def page(arrows: Any, made: Any, name: str, style: Style = PLAIN) -> str:

@@ -6,10 +6,8 @@ are phrases. Nothing here knows a layer.
 
 from __future__ import annotations
 
-import ast
-
 from ..certificates import Certificate
-from ..derivations import Derivation, Gradient
+from ..derivations import Derivation
 from ..documents import (
     Beside,
     Block,
@@ -19,32 +17,27 @@ from ..documents import (
     Items,
     Listing,
     Math,
-    Numeral,
     Paragraph,
     Row,
     Steps,
     Symbol,
 )
-from ..equations import Statement
-from ..expressions import ZERO, Reduce, reads, walk
+from ..expressions import Reduce, walk
 from ..specs import PLAIN, Style
-from . import worked
+from ..trials import Example
 from .facts import fact_blocks
-from .figures.placed import forward_figures, gradient_figures, matrix_figures
-from .forms import form_blocks
-from .formulas import expression
-from .grids import forward_grids, turned
+from .figures.placed import forward_figures, matrix_figures
+from .gradients import entry_blocks, gradient_blocks
+from .grids import forward_grids
+from .listing import kernel_blocks
 from .matrix import matrix_blocks
-from .notation import COMMA, EQUALS, Taps, joined
-from .phrases import Slot
+from .notation import COMMA, joined
+from .numbers import example_blocks, slip_blocks
 from .proof import omitted, sentences
-from .remarks import sums_to_one
+from .scene import explore
 from .setting import setting
 from .sheet import Sheet
 from .steps import steps
-
-SMALL = 6
-"""Axes up to this long: the steps are shown with numbers, and every entry is written out."""
 
 
 def notes(
@@ -52,24 +45,28 @@ def notes(
     certificate: Certificate | None = None,
     source: str = "",
     style: Style = PLAIN,
+    example: Example | None = None,
 ) -> Document:
-    """The notes of a derivation; ``source`` is the kernel's text, empty if there is none."""
+    """The notes of a derivation; ``source`` is the kernel's text, empty if there is none.
+
+    ``example`` has the numbers of the worked example; without it there is none.
+    """
     sheet = Sheet(derivation, style)
     blocks: list[Block] = []
     if derivation.layer.command:
         blocks.append(Listing(derivation.layer.command, "sh"))
     blocks += setting(sheet)
     blocks += forward(sheet)
+    blocks += explore(sheet)
     blocks += fact_blocks(sheet)
     blocks += _reverse(sheet)
     for gradient in (*derivation.inner, *derivation.gradients):
         blocks += gradient_blocks(gradient, sheet)
     blocks += matrix_blocks(sheet)
     blocks += matrix_figures(sheet)
-    if source:
-        say = sheet.say.say
-        blocks += [Heading(1, say("headings.kernel")), Paragraph(say("kernel.intro"))]
-        blocks.append(Listing(passes(source)))
+    blocks += example_blocks(example, sheet)
+    blocks += slip_blocks(example, sheet)
+    blocks += kernel_blocks(source, sheet)
     blocks += _proof(certificate, sheet)
     return Document(style.title or derivation.layer.title, tuple(blocks))
 
@@ -100,7 +97,7 @@ def forward(sheet: Sheet) -> list[Block]:
         here = sheet.one(sheet.derivation.resolved.gather)
     if picture := forward_grids(sheet, sheet.frame):
         out += [Paragraph(say("forward.grid")), Display((picture,), name="picture")]
-    return out + _entries(here, sheet, "forward")
+    return out + entry_blocks(here, sheet, "forward")
 
 
 def _nodes(sheet: Sheet) -> list[object]:
@@ -131,128 +128,6 @@ def _reverse(sheet: Sheet) -> list[Block]:
     tensors = (Symbol(gradient.of) for gradient in derivation.inner)
     out: list[Block] = [Heading(1, sheet.say.say("headings.reverse"))]
     return [*out, Paragraph(sheet.say.say("reverse.intro", tensors=joined(tensors, COMMA)))]
-
-
-def passes(source: str) -> str:
-    """The functions forward and backward of a kernel, without the module around them."""
-    rows = source.splitlines()
-    functions = (node for node in ast.parse(source).body if isinstance(node, ast.FunctionDef))
-    shown = (f for f in functions if not f.name.startswith("_"))
-    return "\n\n\n".join("\n".join(rows[f.lineno - 1 : f.end_lineno]) for f in shown) + "\n"
-
-
-def _entries(value: Statement, sheet: Sheet, table: str) -> list[Block]:
-    """Entries of a statement with their sentence; none if their ranges are not known."""
-    frame = sheet.frame
-    if frame is None or not frame.covers(value) or not value.lhs.axes:
-        return []
-    display = worked.display(value, sheet, frame)
-    if not worked.all_fit(value, sheet, frame):
-        key = "some"
-    else:
-        weights = sheet.taps is not None and sheet.taps.tensor
-        tapped = "entries" if weights else "window_entries"
-        key = tapped if worked.by_tap(value, sheet) else "plain_entries"
-    return [Paragraph(sheet.say.say(f"{table}.{key}")), display]
-
-
-def gradient_blocks(gradient: Gradient, sheet: Sheet) -> list[Block]:
-    """One gradient: its steps, its two forms, its name and its entries."""
-    say, tensor = sheet.say.say, Symbol(gradient.of)
-    lhs = sheet.one(gradient.gather).lhs
-    goal = expression(lhs, sheet.notation)
-    slots: dict[str, Slot] = {"goal": goal, "tensor": tensor}
-    out: list[Block] = [
-        Heading(1, say("headings.gradient", tensor=tensor)),
-        Paragraph(say("gradient.goal" if lhs.axes else "gradient.goal_one", slots)),
-    ]
-    if gradient.gather.rhs == ZERO and not any(s.rule == "cancel" for s in gradient.steps):
-        return [*out, Paragraph(say("gradient.zero", tensor=tensor))]
-    here = sheet.at_sizes(gradient)
-    small = here is not None and _small(sheet)
-    shown = here if small and here is not None else gradient
-    out += steps(shown, sheet, here=small)
-    out += _results(gradient, here, sheet)
-    out += _distribution(gradient, sheet)
-    out += _two_ways(gradient, sheet)
-    out += gradient_figures(gradient, sheet)
-    if form := form_blocks(gradient, sheet):
-        out += [Heading(2, say("headings.form")), *form]
-    if here is not None and gradient in sheet.derivation.gradients:
-        out += _gradient_entries(here, sheet)
-    return out
-
-
-def _small(sheet: Sheet) -> bool:
-    frame = sheet.frame
-    return frame is not None and all(n <= SMALL for shape in frame.shapes.values() for n in shape)
-
-
-def _results(gradient: Gradient, here: Gradient | None, sheet: Sheet) -> list[Block]:
-    """The final form, in symbols and with the numbers put in."""
-    if here is None:
-        return []
-    general, fixed = sheet.row(gradient.gather), sheet.row(here.gather, here=True)
-    if general == fixed:
-        return []
-    pair = Beside(Display((general,), name=f"gather_{gradient.of}"), Display((fixed,)))
-    return [Paragraph(sheet.say.say("gradient.result")), pair]
-
-
-def _distribution(gradient: Gradient, sheet: Sheet) -> list[Block]:
-    """The gradient where the entries of a target add up to 1."""
-    found = sums_to_one(gradient, sheet.equation)
-    if found is None:
-        return []
-    total = Row((expression(found[0], sheet.notation), EQUALS, Numeral("1")))
-    row = sheet.row(found[1])
-    return [Paragraph(sheet.say.say("gradient.distribution", total=total)), Display((row,))]
-
-
-def _two_ways(gradient: Gradient, sheet: Sheet) -> list[Block]:
-    """Scatter and gather side by side, and why they are equal."""
-    if not gradient.scatter_steps:
-        return []
-    say = sheet.say.say
-    slots: dict[str, Slot] = {
-        "tensor": Symbol(gradient.of),
-        "count": len(gradient.scatter_steps),
-    }
-    several = "_several" if len(gradient.scatter_steps) > 1 else ""
-    scatters = tuple(sheet.row(scatter) for scatter in gradient.scatters)
-    taps = sheet.taps
-    key = "equal_plain"
-    if taps is not None and taps.tensor and all(_slides(s, taps) for s in gradient.scatters):
-        key = "equal_turned" if turned(sheet) else "equal"
-    return [
-        Heading(2, say("headings.two_ways")),
-        Paragraph(say("two_ways.intro", slots)),
-        Items((say(f"two_ways.scatter{several}", slots), say("two_ways.gather", slots))),
-        Beside(
-            Display(scatters, name=f"scatter_{gradient.of}"),
-            Display((sheet.row(gradient.gather),)),
-        ),
-        Paragraph(say(f"two_ways.{key}", slots)),
-    ]
-
-
-def _slides(scatter: Statement, taps: Taps) -> bool:
-    """Whether a scatter sends products of kernel taps to the entries of their window."""
-    return set(taps.names) <= set(scatter.lhs.names) and bool(reads(scatter.rhs, taps.tensor))
-
-
-def _gradient_entries(here: Gradient, sheet: Sheet) -> list[Block]:
-    value = sheet.one(here.gather)
-    blocks = _entries(value, sheet, "gradient")
-    if not blocks:
-        return []
-    frame = sheet.frame
-    every = frame is not None and worked.all_fit(value, sheet, frame)
-    head = "headings.entries" if every else "headings.some_entries"
-    out: list[Block] = [Heading(2, sheet.say.say(head))]
-    if sheet.taps is not None and here.of == sheet.taps.tensor:
-        out.append(Paragraph(sheet.say.say("gradient.weights", tensor=Symbol(here.of))))
-    return out + blocks
 
 
 def _proof(certificate: Certificate | None, sheet: Sheet) -> list[Block]:

@@ -43,6 +43,7 @@ _SIGNS = {
     "+=": "\\mathrel{+}=",
     "∞": "\\infty ",
     "⊙": "\\odot ",
+    "≈": "\\approx ",
     "′": "\\prime ",
     " ": "\\quad ",
 }
@@ -70,7 +71,7 @@ def formula(math: Math) -> str:
         case Symbol(name):
             return symbol(name)
         case Numeral(text):
-            return text
+            return text.replace("\u202f", "\\,")
         case Operator(text):
             return _SIGNS.get(text, text)
         case Upright(text):

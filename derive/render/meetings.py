@@ -1,0 +1,237 @@
+"""Which outputs an entry takes part in, and which taps a position allows: the small tables.
+
+Both are read off the gather form: the products of one entry, and the conditions under its sum.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ..affine import Affine
+from ..derivations import Gradient
+from ..documents import Block, Heading, Inline, Math, Operator, Paragraph, Row, Symbol, Table
+from ..equations import Statement
+from ..expressions import Condition, Divides, Expr, Read, Reduce, Winner, Within, walk
+from .entries import Frame, entry, holds
+from .notation import EQUALS, affine
+from .phrases import Slot
+from .sample import condition_names
+from .sheet import Sheet
+from .terms import factors
+
+ROWS = 12
+"""Rows of the longest table."""
+
+
+def meeting_blocks(here: Gradient, sheet: Sheet) -> list[Block]:
+    """Every output that one inner entry acts on, with what it is multiplied with there."""
+    frame, one = sheet.frame, sheet.one(here.gather)
+    if frame is None or not frame.covers(one) or not one.lhs.axes:
+        return []
+    place = tuple(n // 2 for n in frame.ranges(one.lhs).values())
+    parts = entry(one, place, frame, ROWS + 1)
+    products = [p.body for part in parts for p in part.products]
+    rows = [_meeting(body, sheet) for body in products]
+    known = [row for row in rows if row is not None]
+    plain = all(part.op in ("", "sum") and part.sign > 0 for part in parts)
+    if not plain or not 2 <= len(known) == len(rows) <= ROWS:
+        return []
+    here_ = Read(here.of, tuple((Affine.of(k),) for k in place))
+    slots: dict[str, Slot] = {"entry": sheet.number(here_), "count": len(rows)}
+    slots["tensor"] = Symbol(here.of)
+    role = sheet.equation.tensor(here.of).role
+    say = sheet.say.say
+    head = (
+        say("meetings.output"),
+        say(f"meetings.beside_{role}", slots),
+        say("meetings.adds", gradient=sheet.number(Read(one.lhs.tensor, here_.axes))),
+    )
+    return [
+        Paragraph(say(f"meetings.intro_{role}", slots)),
+        Table(head, tuple(known)),
+        Paragraph(say(f"meetings.sum_{role}", slots)),
+    ]
+
+
+def _meeting(body: Expr, sheet: Sheet) -> tuple[tuple[Inline, ...], ...] | None:
+    """Output, what stands beside g, their product; None unless it is g times one other entry."""
+    upstream = sheet.fixed.upstream
+    parts = factors(body)
+    output = [p for p in parts if isinstance(p, Read) and p.tensor == upstream]
+    rest = [p for p in parts if p not in output]
+    if len(output) != 1 or len(rest) != 1 or not isinstance(rest[0], Read):
+        return None
+    made = Read(sheet.equation.output.name, output[0].axes)
+    return (sheet.number(made),), (sheet.number(rest[0]),), (sheet.number(body),)
+
+
+# -- which taps fit ------------------------------------------------------------------------------
+def fitting_blocks(here: Gradient, sheet: Sheet) -> list[Block]:
+    """For one position along one axis: every tap, and whether its output exists."""
+    frame, one = sheet.frame, sheet.one(here.gather)
+    if frame is None or not frame.covers(one) or any(isinstance(e, Reduce) for e in _inner(one)):
+        return []
+    found = list(_cases(one, frame))
+    if not found:
+        return []
+    own, tap, conditions = max(found, key=lambda case: _variety(*case, frame, one))
+    position = _position(own, tap, conditions, frame, one)
+    return _fitting(here, own, tap, conditions, position, sheet, frame)
+
+
+def _inner(one: Statement) -> Iterator[Expr]:
+    """What stands below the outer sum."""
+    if isinstance(one.rhs, Reduce):
+        for node in walk(one.rhs.body):
+            if not isinstance(node, Winner):
+                yield node
+
+
+Case = tuple[str, str, tuple[Condition, ...]]
+
+
+def _cases(one: Statement, frame: Frame) -> Iterator[Case]:
+    """(own index, tap, conditions between the two alone), an axis each."""
+    if not isinstance(one.rhs, Reduce):
+        return
+    for tap in one.rhs.over:
+        about = tuple(c for c in one.rhs.where if tap in condition_names(c))
+        owns = {n for c in about for n in condition_names(c)} - {tap}
+        plain = all(isinstance(c, Divides | Within) for c in about)
+        if not about or not plain or len(owns) != 1 or frame.extents[tap] > ROWS:
+            continue
+        if (own := owns.pop()) in frame.ranges(one.lhs):
+            yield own, tap, about
+
+
+def _status(c: Condition, values: dict[str, int]) -> str:
+    if holds(c, values):
+        return ""
+    return "remainder" if isinstance(c, Divides) else "outside"
+
+
+def _kinds(case: Case, position: int, frame: Frame) -> set[str]:
+    own, tap, conditions = case
+    found = set()
+    for u in range(frame.extents[tap]):
+        wrong = [s for c in conditions if (s := _status(c, {own: position, tap: u}))]
+        found.add("remainder" if "remainder" in wrong else wrong[0] if wrong else "used")
+    return found
+
+
+def _variety(
+    own: str, tap: str, conditions: tuple[Condition, ...], frame: Frame, one: Statement
+) -> int:
+    case = (own, tap, conditions)
+    return len(_kinds(case, _position(*case, frame, one), frame))
+
+
+def _position(
+    own: str, tap: str, conditions: tuple[Condition, ...], frame: Frame, one: Statement
+) -> int:
+    """The first position at which most different things happen to the taps."""
+    reach = range(min(frame.ranges(one.lhs)[own], 100))
+    return max(reach, key=lambda a: (len(_kinds((own, tap, conditions), a, frame)), -a))
+
+
+def _fitting(
+    here: Gradient,
+    own: str,
+    tap: str,
+    conditions: tuple[Condition, ...],
+    position: int,
+    sheet: Sheet,
+    frame: Frame,
+) -> list[Block]:
+    say = sheet.say.say
+    divides = next((c for c in conditions if isinstance(c, Divides)), None)
+    within = next((c for c in conditions if isinstance(c, Within)), None)
+    value = divides.value if divides else within.value if within else Affine.of(0)
+    quotient = within.value if within else value / divides.divisor if divides else value
+    at = {own: Affine.of(position)}
+    there = affine(value.substitute(at))
+    slots: dict[str, Slot] = {
+        "index": Symbol(own),
+        "position": position,
+        "tap": Symbol(tap),
+        "value": there,
+        "output": affine(quotient.substitute(at)),
+        "place": Row((Symbol(own), EQUALS, affine(Affine.of(position)))),
+        "tensor": Symbol(here.of),
+    }
+    head = [(Symbol(tap),), (there,)]
+    if divides:
+        slots["stride"] = affine(divides.divisor)
+        head += [say("fitting.divisible", slots)]
+    if within:
+        slots["extent"] = affine(within.extent)
+        slots["last"] = affine(within.extent - 1)
+        head += [say("fitting.row", slots)]
+    head.append(say("fitting.used"))
+    rows = []
+    for u in range(frame.extents[tap]):
+        at_tap = {own: position, tap: u}
+        rows.append(_fit_row(u, at_tap, value, quotient, divides, within, sheet))
+    key = "intro" if divides else "intro_cropped"
+    key += "" if within else "_all"
+    return [
+        Heading(2, say("headings.fitting")),
+        Paragraph(say(f"fitting.{key}", slots)),
+        Table(tuple(head), tuple(rows)),
+    ]
+
+
+def _fit_row(
+    u: int,
+    values: dict[str, int],
+    value: Affine,
+    quotient: Affine,
+    divides: Divides | None,
+    within: Within | None,
+    sheet: Sheet,
+) -> tuple[tuple[Inline, ...], ...]:
+    say = sheet.say.say
+    yes, no = say("table.yes"), say("table.no")
+    row: list[tuple[Inline, ...]] = [(affine(Affine.of(u)),), (_whole(value, values),)]
+    whole = divides is None or holds(divides, values)
+    inside = within is None or (whole and holds(within, values))
+    if divides:
+        row.append(yes if whole else no)
+    if within:
+        shown: tuple[Inline, ...] = (_whole(quotient, values),) if whole else ("–",)
+        row.append(shown if not whole or inside else (*shown, *say("fitting.outside")))
+    row.append(yes if whole and inside else no)
+    return tuple(row)
+
+
+def _whole(value: Affine, values: dict[str, int]) -> Math:
+    found = value.evaluate(values)
+    return affine(Affine.of(int(found))) if found.denominator == 1 else Operator("–")
+
+
+# -- what falls on the padding -------------------------------------------------------------------
+def cropped(gradient: Gradient, sheet: Sheet) -> tuple[Inline, ...]:
+    """A product that the scatter form sends outside of the tensor, where there is one."""
+    here = sheet.at_sizes(gradient)
+    if here is None or len(here.scatter_steps) != 1:
+        return ()
+    lhs = sheet.one(here.scatters[0]).lhs
+    for axis in lhs.axes:
+        part = axis[0]
+        low = dict(part.terms).get((), 0) if part.is_whole and len(axis) == 1 else 0
+        if part.bare is None and low < 0 and all(c > 0 for names, c in part.terms if names):
+            zeros = Row(
+                tuple(
+                    piece
+                    for k, name in enumerate(part.names)
+                    for piece in (*((Operator(","),) if k else ()), Symbol(name))
+                )
+            )
+            slots: dict[str, Slot] = {
+                "tensor": Symbol(gradient.of),
+                "subscript": affine(part),
+                "indices": Row((zeros, EQUALS, affine(Affine.of(0)))),
+                "value": affine(Affine.of(low)),
+            }
+            return sheet.say.say("fitting.cropped", slots)
+    return ()
