@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from derive import pipeline, reports, writing
+from derive import pipeline, writing
 from derive.cli import main
 from derive.errors import Disproved
 
@@ -325,19 +325,6 @@ def test_a_pipe_gets_no_colour_and_no_progress() -> None:
     done = run([*TOY, "--dry-run"], TERM="xterm-256color")
     assert b"\x1b" not in done.stdout + done.stderr
     assert done.stderr == b""
-
-
-@pytest.mark.parametrize("environment", [{"NO_COLOR": "1"}, {"TERM": "dumb"}])
-def test_colour_is_off_where_it_is_not_wanted(
-    monkeypatch: pytest.MonkeyPatch, environment: dict[str, str]
-) -> None:
-    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
-    monkeypatch.delenv("NO_COLOR", raising=False)
-    monkeypatch.setenv("TERM", "xterm")
-    assert reports.colourful()
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
-    assert not reports.colourful()
 
 
 def test_two_runs_give_the_same_bytes_whatever_the_hash_seed(elsewhere: Path) -> None:

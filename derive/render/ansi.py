@@ -79,5 +79,5 @@ def _shown(light: float) -> int:
 def nearest(rgb: RGB) -> int:
     """The nearest colour of the 6×6×6 cube that 256-colour terminals have."""
     steps = (0, 95, 135, 175, 215, 255)
-    places = [min(range(6), key=lambda k, value=value: abs(steps[k] - value)) for value in rgb]
+    places = [min((abs(step - value), k) for k, step in enumerate(steps))[1] for value in rgb]
     return 16 + 36 * places[0] + 6 * places[1] + places[2]

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterable, Sequence
 
 from ..certificates import Certificate
-from ..derivations import Derivation
 from ..graphs import INPUT, NetworkDerivation, Node
+from ..specs import PLAIN, Style
 from .counts import connected, multiply_adds, trained
+from .page import INDENT, Page
 from .phrases import Slot, phrases
+from .rails import rails
 from .reach import Field, fields
 from .sheet import Sheet
-from .summary import Page, styled
-from .text import ascii_only, inline
+from .summary import every_gradient, tick, written
 
 Certificates = Sequence[tuple[str, Certificate]]
-
-_BOLD, _DIM = "\033[1m", "\033[2m"
 
 
 def overview(
@@ -27,26 +25,39 @@ def overview(
     files: Iterable[str] = (),
     *,
     unicode: bool = True,
-    colour: bool = False,
+    colours: int = 0,
     width: int = 80,
+    style: Style = PLAIN,
 ) -> str:
     """The summary of a network as text that ends with a newline."""
-    network, say = derivation.network, phrases().words
-    lines: list[tuple[str, str]] = [(_BOLD, network.title), (_DIM, "─" * len(network.title))]
-    lines += _section("layers", _table(shape_rows(derivation)))
+    page = Page(phrases(style.language), width, unicode=unicode)
+    page.title(style.title or derivation.network.title)
+    page.section("network.layers")
+    page.table(shape_rows(derivation), rails=chain_rails(derivation))
     for node, one in derivation.pairs():
-        lines += [("", ""), (_BOLD, _heading(node, derivation)), *_formulas(one, width)]
-    lines += _section("counts", _table(count_rows(derivation)))
-    lines += [("", ""), *_wrapped(say("network.connected"), width)]
+        page.put()
+        page.words((_heading(node, derivation),), "", paint="bold")
+        _formulas(page, Sheet(one, style))
+    page.section("network.counts")
+    page.table(count_rows(derivation))
+    page.put()
+    page.words(page.say.say("network.connected"), INDENT)
     if chain is not None:
-        lines += _section("proved", _table(_proof_rows(layers)))
-        for claim in chain.claims:
-            slots: dict[str, Slot] = dict(claim.checked)
-            lines += [("", ""), *_wrapped(say("network.chain_claim", slots), width)]
-    if listed := list(files):
-        lines += _section("files", listed)
-    text = "\n".join(styled(lines) if colour else (line for _, line in lines)) + "\n"
-    return text if unicode else ascii_only(text)
+        _proof(page, layers, chain)
+    written(page, tuple(files), "network.files")
+    return page.text(colours)
+
+
+def _proof(page: Page, layers: Certificates, chain: Certificate) -> None:
+    """The kinds of claims of every layer, and what was checked of the whole."""
+    page.section("network.proved")
+    broad = max(page.size(name) for name, _ in layers) if layers else 0
+    for name, held in layers:
+        kinds = ", ".join(claim.kind for claim in held.claims)
+        page.words((f"{name:<{broad}}  {kinds}",), INDENT * 2, first=tick())
+    for claim in chain.claims:
+        slots: dict[str, Slot] = dict(claim.checked)
+        page.words(page.say.say("network.chain_claim", slots), INDENT * 2, first=tick())
 
 
 def _heading(node: Node, derivation: NetworkDerivation) -> str:
@@ -61,26 +72,36 @@ def _heading(node: Node, derivation: NetworkDerivation) -> str:
     return say("network.heading", named, source=" + ".join(told))
 
 
-def _formulas(derivation: Derivation, width: int) -> list[tuple[str, str]]:
-    page = Page(Sheet(derivation), width)
-    sheet = page.sheet
+def _formulas(page: Page, sheet: Sheet) -> None:
     for value in (sheet.here or sheet.equation).statements:
-        page.formula(value)
-    for gradient in (*page.needed(), *derivation.gradients):
-        page.both(sheet.at_sizes(gradient) or gradient)
-        page.form(gradient)
-    return page.lines
+        page.formula(value, sheet)
+    every_gradient(page, sheet)
+
+
+def chain_rails(derivation: NetworkDerivation) -> list[str]:
+    """What stands in front of the rows of ``shape_rows``: how the layers read each other."""
+    network = derivation.network
+    rows = {INPUT: 0} | {node.name: k for k, node in enumerate(network.nodes, 1)}
+    edges = [
+        (rows[source], rows[node.name])
+        for node in network.nodes
+        for _, source in node.reads
+        if source in rows
+    ]
+    drawn = rails(len(rows), edges)
+    return [" " * len(drawn[0]), *drawn]
 
 
 def shape_rows(derivation: NetworkDerivation) -> list[tuple[str, ...]]:
-    """Layer, as written, what it gives, its parameters."""
+    """Layer, as written, what it gives, its parameters and how many numbers they are."""
     network, say = derivation.network, phrases().words
-    head = tuple(say(f"network.{key}") for key in ("layer", "written", "gives", "parameters"))
-    rows = [(INPUT, "", _size(network.shape(INPUT)), "")]
+    keys = ("layer", "written", "gives", "parameters", "trained")
+    rows = [(INPUT, "", _size(network.shape(INPUT)), "", "")]
     for node in network.nodes:
         sizes = [f"{tensor.name} {_size(tensor.sizes())}" for _, tensor in node.parameters]
-        rows.append((node.name, node.text, _size(node.shape), ", ".join(sizes)))
-    return [head, *rows]
+        count = str(trained(node) or "")
+        rows.append((node.name, node.text, _size(node.shape), ", ".join(sizes), count))
+    return [tuple(say(f"network.{key}") for key in keys), *rows]
 
 
 def count_rows(derivation: NetworkDerivation) -> list[tuple[str, ...]]:
@@ -101,32 +122,11 @@ def count_rows(derivation: NetworkDerivation) -> list[tuple[str, ...]]:
 
 
 def _counted(node: Node, derivation: NetworkDerivation, seen: tuple[Field, ...]) -> tuple[str, ...]:
-    size = "x".join(str(field.size) for field in seen)
-    jumps = "x".join(str(field.jump) for field in seen if field.jump)
+    size = "×".join(str(field.size) for field in seen)
+    jumps = "×".join(str(field.jump) for field in seen if field.jump)
     full = "" if node.is_loss else str(connected(node))
     return (node.name, str(trained(node)), full, str(multiply_adds(node)), size, jumps)
 
 
-def _proof_rows(layers: Certificates) -> list[tuple[str, ...]]:
-    return [(name, ", ".join(claim.kind for claim in held.claims)) for name, held in layers]
-
-
 def _size(shape: tuple[int, ...]) -> str:
-    return "x".join(map(str, shape)) or phrases().words("table.scalar")
-
-
-def _section(key: str, rows: list[str]) -> list[tuple[str, str]]:
-    title = inline(phrases().say(f"network.{key}"))
-    return [("", ""), (_BOLD, title), *(("", f"  {row}") for row in rows)]
-
-
-def _table(rows: list[tuple[str, ...]]) -> list[str]:
-    wide = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
-    return [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, wide, strict=True)).rstrip()
-        for row in rows
-    ]
-
-
-def _wrapped(text: str, width: int) -> list[tuple[str, str]]:
-    return [("", f"  {line}") for line in textwrap.wrap(text, width - 2)]
+    return "×".join(map(str, shape)) or phrases().words("table.scalar")

@@ -36,7 +36,9 @@ class Windows:
     ``low``, ``high``  the first and last place that any window reaches (or the tensor has)
     ``first``, ``next``  entry of the source → number of the tap, for the first entry of the
                          output and its neighbour, which is None if there is only one
-    ``at``, ``beside``   the positions of both in the output, all of its axes
+    ``at``, ``beside``   the positions of both in the output, along the axes that are drawn
+    ``statement``        the equation it was read off, for one sample
+    ``slice``            whether there are axes that are not drawn
     """
 
     source: str
@@ -53,6 +55,12 @@ class Windows:
     beside: Spot | None
     statement: Statement
     slice: bool
+
+    @property
+    def padded(self) -> bool:
+        """Whether a window that is shown reaches outside."""
+        spots = [*self.first, *(self.next or {})]
+        return any(not 0 <= at < n for s in spots for at, n in zip(s, self.shape, strict=True))
 
 
 @dataclass(frozen=True)
@@ -102,9 +110,9 @@ def _slide(value: Statement, taps: Taps, data: set[str]) -> _Slide | None:
         for read in reads(term.body) if set(taps.names) <= set(term.over) else ():
             axes, moves, order = [], [], []
             for k, axis in enumerate(read.axes):
-                names = set(axis[0].names) if len(axis) == 1 else set()
-                inside, outside = names & set(taps.names), names & set(own)
-                if len(inside) == len(outside) == 1 and len(names) == 2:
+                met = set(axis[0].names) if len(axis) == 1 else set()
+                inside, outside = met & set(taps.names), met & set(own)
+                if len(inside) == len(outside) == 1 and len(met) == 2:
                     axes.append(k)
                     moves.append(own[outside.pop()])
                     order.append(inside.pop())
@@ -166,7 +174,7 @@ def picture(
 
 
 def _source(found: Windows, width: int, base: int, unicode: bool) -> Cells | None:
-    """x with its padding, cut off behind the windows if it is too large."""
+    """The source with its padding, cut off behind the windows if it is too large."""
     low, high = _place(found.low), _place(found.high)
     sizes = (high[0] - low[0] + 1, high[1] - low[1] + 1)
     kept = _kept(found, sizes, low, width, base)
@@ -208,7 +216,7 @@ def _result(found: Windows, base: int) -> Cells:
     """The output with the entries that both windows make."""
     high, wide = _flat(found.result)
     kept = (high if high <= SMALL else 3, wide if wide <= SMALL + 3 * (high == 1) else 3)
-    labels = _labels(found.result, base, list(product(*map(range, kept))))
+    labels = _labels(found.result, base, _places(kept))
     beside = frozenset() if found.beside is None else frozenset([_place(found.beside)])
     at = _place(found.at)
     return Cells(
