@@ -33,6 +33,7 @@ from ..documents import (
 from ..graphs import INPUT, TARGET, Network, NetworkDerivation, Node
 from ..specs import PLAIN, Style
 from .counts import connected, multiply_adds, trained
+from .figures.network import network_figure
 from .notation import DEL, EQUALS, PLUS
 from .notes import notes
 from .overview import count_rows
@@ -97,6 +98,8 @@ def _chain(network: Network, say: Phrases) -> list[Block]:
         Table(head, table),
         Paragraph(say.say("chain.rule")),
     ]
+    drawn = network_figure(network, say, lambda name: _value(name, network), _by)
+    out[2:2] = [drawn] if drawn is not None else []
     if rows := tuple(_arriving(name, network) for name in _names(network)):
         out.append(Display(rows, name="chain"))
     if products := [_product(node, network) for node in network.nodes if node.parameters]:

@@ -14,7 +14,8 @@ from .svg import ordered
 from .texmath import in_line
 from .texwords import escape
 
-WIDE = 430.0
+WIDE, HIGH = 430.0, 600.0
+"""The room that a figure may take, in points."""
 UNIT = 23.0
 """Points of one unit, in a figure that is no wider than the line."""
 
@@ -43,7 +44,7 @@ Formula = Callable[[tuple[Inline, ...]], str]
 
 def tikz(figure: Figure) -> str:
     r"""``\begin{tikzpicture}…``, at most as wide as the line."""
-    unit = min(UNIT, WIDE / max(figure.width, 1.0))
+    unit = min(UNIT, WIDE / max(figure.width, 1.0), HIGH / max(figure.height, 1.0))
     lines = [f"\\begin{{tikzpicture}}[x={_n(unit)}pt,y=-{_n(unit)}pt,>=stealth]"]
     for shape in ordered(figure):
         match shape:

@@ -7,6 +7,7 @@ from ...documents import Figure
 from ..sheet import Sheet
 from .columns import columns
 from .connections import connections
+from .dilute import dilute
 from .reach import reach
 from .sharing import sharing
 from .windows import windows
@@ -20,7 +21,7 @@ def forward_figures(sheet: Sheet) -> list[Figure]:
 
 def gradient_figures(gradient: Gradient, sheet: Sheet) -> list[Figure]:
     """Beside the two forms of one gradient."""
-    pictures = (reach, sharing, winners)
+    pictures = (reach, dilute, sharing, winners)
     return _there(*(picture(gradient, sheet) for picture in pictures))
 
 

@@ -144,7 +144,7 @@ def _gradient(tensor: str, slide: Slide, sheet: Sheet) -> Math:
 def _sum(windows: list[tuple[Place, Fraction]], outs: Mapping[Place, int]) -> Math:
     """``1+3``: what one entry gets from the windows that it wins; 0 if it wins none."""
     items: list[Math] = []
-    for y, part in windows:
+    for y, part in sorted(windows):
         value = str(part * (outs[y] + 1))
         items += [Operator("+"), Numeral(value)] if items else [Numeral(value)]
     return Row(tuple(items)) if items else Numeral("0")
@@ -156,9 +156,9 @@ def _frames(slide: Slide, outs: Mapping[Place, int]) -> Part:
     for place, number in outs.items():
         under = [t.x for t in slide.touches if t.y == place]
         rows, columns = [p[0] if len(p) == 2 else 0 for p in under], [p[-1] for p in under]
-        inset = 0.06 + 0.07 * number
+        inset = 0.06 + 0.05 * number
         top, bottom = min(rows) + inset, max(rows) + 1 - inset
         left, right = min(columns) + inset, max(columns) + 1 - inset
         corners = ((left, top), (right, top), (right, bottom), (left, bottom), (left, top))
-        shapes.append(Edge(corners, hue=number, kind="strong"))
+        shapes.append(Edge(corners, hue=number))
     return tuple(shapes)
