@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from .equations import Layer
     from .graphs import Draft, Network, NetworkDerivation, NetworkSpec, Node
     from .render.chapters import Trial
+    from .render.notebook import Runnable
     from .writing import Content
 
 Shape = tuple[int, ...]
@@ -199,7 +200,23 @@ def files(made: Assembled, options: Options = DEFAULTS) -> dict[str, Content]:
         listed = ", ".join(f'"{name}"' for name in ["EQUATIONS", "SHAPES", *sorted(public)])
         texts["__init__.py"] = PACKAGE.format(names=names, listed=listed)
         texts["kernel.py"] = made.source
-    return texts | pipeline.printed(options, lambda: document(made, options.style))
+    run, notes = lambda: runnable(made), lambda: document(made, options.style)
+    return texts | pipeline.printed(options, notes, run)
+
+
+def runnable(made: Assembled) -> Runnable:
+    """What a notebook runs: the network's own module."""
+    from .graphs import INPUT, TARGET
+    from .render.notebook import Given, Runnable
+
+    network = made.derivation.network
+    given = [Given(INPUT, network.shape(INPUT))]
+    if (last := network.loss) is not None:
+        equation = last.equation.at_sizes()
+        target = equation.data[-1]
+        given.append(Given(TARGET, target.sizes(), pipeline.counted(equation, target)))
+    loss, trained = last is not None, bool(network.parameters)
+    return Runnable(made.source, tuple(given), loss, network=True, trained=trained)
 
 
 def document(made: Assembled, style: Style = PLAIN) -> Document:

@@ -21,7 +21,8 @@ if TYPE_CHECKING:  # the nouns cost milliseconds too
     from .certificates import Certificate
     from .derivations import Derivation
     from .documents import Document
-    from .equations import Equation, Layer
+    from .equations import Equation, Layer, Tensor
+    from .render.notebook import Runnable
     from .writing import Content
 
 COMMAND = "python -m derive"
@@ -135,20 +136,25 @@ def files(made: Made, options: Options = DEFAULTS) -> dict[str, Content]:
     code: dict[str, Content] = {}
     if "py" in options.formats and made.source:
         code = {"__init__.py": PACKAGE, "kernel.py": made.source}
-    return code | printed(options, lambda: document(made, options.style))
+    return code | printed(options, lambda: document(made, options.style), lambda: runnable(made))
 
 
-def printed(options: Options, document: Callable[[], Document]) -> dict[str, Content]:
-    """Name → content of the notes in every format that is wanted."""
+def printed(
+    options: Options, document: Callable[[], Document], run: Callable[[], Runnable | None]
+) -> dict[str, Content]:
+    """Name → content of the notes in every format that is wanted; ``run`` is for a notebook."""
     if not (wanted := [f"notes.{name}" for name in options.formats if name != "py"]):
         return {}
     with dressed(options.style):
-        made, printers = document(), _printers(options.style.language)
+        made, printers = document(), _printers(options.style.language, run)
         return {name: printers[name.removeprefix("notes.")](made) for name in wanted}
 
 
-def _printers(language: str) -> dict[str, Callable[[Document], Content]]:
+def _printers(
+    language: str, run: Callable[[], Runnable | None]
+) -> dict[str, Callable[[Document], Content]]:
     from .render.html import html
+    from .render.notebook import notebook
     from .render.tex import tex
     from .render.typst import typst
     from .typesetting import pdf
@@ -157,7 +163,33 @@ def _printers(language: str) -> dict[str, Callable[[Document], Content]]:
         sources = tex(document), typst(document)
         return lambda: pdf(*sources)
 
-    return {"tex": tex, "html": partial(html, language=language), "pdf": pages}
+    def cells(document: Document) -> Content:
+        return notebook(document, run())
+
+    return {"tex": tex, "html": partial(html, language=language), "ipynb": cells, "pdf": pages}
+
+
+def runnable(made: Made) -> Runnable | None:
+    """What a notebook runs: the kernel, on a batch where the equation mixes samples."""
+    from .render.notebook import Given, Runnable
+    from .render.sample import batch_names
+
+    if not made.source:
+        return None
+    equation = made.derivation.equation.at_sizes()
+    batch = () if batch_names(equation) else (3,)
+    given = (
+        Given(t.name, (*(batch if t.batched else ()), *t.sizes()), counted(equation, t))
+        for t in equation.tensors
+    )
+    return Runnable(made.source, tuple(given), equation.loss)
+
+
+def counted(equation: Equation, tensor: Tensor) -> int:
+    """The number of classes of a tensor of class indices, 0 for real numbers."""
+    from .classes import classes
+
+    return classes(equation, tensor) if tensor.integer else 0
 
 
 def document(made: Made, style: Style = PLAIN) -> Document:
@@ -172,7 +204,7 @@ def document(made: Made, style: Style = PLAIN) -> Document:
 def page(arrows: Any, made: Any, name: str, style: Style = PLAIN) -> str:
     """The notes of a layer or a network in one format: ``tex``, ``html`` or ``ipynb``."""
     options = Options(formats=(name,), style=style)
-    found = printed(options, lambda: arrows.document(made, style))
+    found = printed(options, lambda: arrows.document(made, style), lambda: arrows.runnable(made))
     return str(found[f"notes.{name}"])
 
 
