@@ -16,6 +16,7 @@ from ..documents import (
     Block,
     Display,
     Document,
+    Explorer,
     Fraction,
     Grid,
     Heading,
@@ -38,6 +39,7 @@ from .notation import DEL, EQUALS, PLUS
 from .notes import notes
 from .overview import count_rows
 from .phrases import Phrases, Slot, phrases
+from .scene import named
 
 Certificates = Sequence[tuple[str, Certificate]]
 
@@ -79,12 +81,14 @@ def chapters(
     for node, one in derivation.pairs():
         part = notes(one, proved[node.name], "", replace(style, title=""))
         slots: dict[str, Slot] = {"layer": node.name, "written": node.text}
-        blocks += [Heading(1, say.say("chain.layer", slots)), *map(_lower, part.blocks)]
+        blocks += [Heading(1, say.say("chain.layer", slots)), *(_lower(b, node.name) for b in part.blocks)]
     return Document(style.title or network.title, tuple(blocks))
 
 
-def _lower(block: Block) -> Block:
-    """A section of a layer's notes is a subsection here."""
+def _lower(block: Block, layer: str) -> Block:
+    """A section of a layer's notes is a subsection here, its scene one of several."""
+    if isinstance(block, Explorer):
+        return Explorer(named(block.scene, layer))
     return replace(block, level=block.level + 1) if isinstance(block, Heading) else block
 
 

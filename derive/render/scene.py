@@ -143,7 +143,7 @@ class _Maker:
                 yield tensor.gradient, {**self._size(tensor), "of": tensor.name}
         if not equation.loss:
             shown = self.sheet.fixed.shown
-            first = {"fill": [len(equation.tensors), 5, -1], "of": equation.output.name}
+            first = {"fill": [len(equation.tensors), 4, 1], "of": equation.output.name}
             letters = {"shown": shown} if NAME.fullmatch(shown) else {}
             yield equation.output.gradient, {**self._size(equation.output), **first, **letters}
 

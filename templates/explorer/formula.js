@@ -5,16 +5,18 @@ const [SUM, PRODUCT, ATOM] = [1, 2, 3];
 const COMPARE = { eq: "=", ne: "≠", lt: "<", le: "≤", gt: ">", ge: "≥" };
 const OPPOSITE = { eq: "ne", ne: "eq", lt: "ge", ge: "lt", gt: "le", le: "gt" };
 const WORD = { maximum: "max", minimum: "min", sign: "sgn" };
-const TEX_SIGN = { "−": "-", "·": "\\cdot ", "⋯": "\\cdots ", "≠": "\\ne ", "≤": "\\le ", "≥": "\\ge ", "∈": "\\in ", "∂": "\\partial ", "π": "\\pi " };
+const TEX_SIGN = { "−": "-", "·": "\\cdot ", "⋯": "\\cdots ", "≠": "\\ne ", "≤": "\\le ", "≥": "\\ge ", "∋": "\\ni ", "∂": "\\partial ", "π": "\\pi " };
 
 /** A number for reading: whole numbers as they are, others to some digits. */
 function shown(value, digits = 4) {
   if (Number.isNaN(value)) return "–";
   if (!Number.isFinite(value)) return value < 0 ? "−∞" : "∞";
+  if (Math.abs(value) < 1e-13) return "0"; // what rounding left of a 0
   const text = Number.isInteger(value) && Math.abs(value) < 1e6 ? String(value) : String(+value.toPrecision(digits));
   return text.replace("-", "−");
 }
 
+const INFIX = ["+", "−", "=", "·", ",", "∋"];
 const MATHML = "http://www.w3.org/1998/Math/MathML";
 function ml(tag, children = [], attributes = {}) {
   const element = document.createElementNS(MATHML, tag);
@@ -23,9 +25,12 @@ function ml(tag, children = [], attributes = {}) {
   return element;
 }
 
+/** A node may stand in one place only; text may stand anywhere. */
+const again = (shown) => (typeof shown === "string" ? shown : shown.cloneNode(true));
+
 const asMathML = {
   row: (...items) => ml("mrow", items),
-  sign: (text) => ml("mo", [text]),
+  sign: (text) => ml("mo", [text], INFIX.includes(text) ? { form: "infix" } : {}),
   number: (text) => ml("mn", [text]),
   word: (text) => ml("mi", [text], { mathvariant: "normal" }),
   name: ([base, sub, marks]) => {
@@ -55,7 +60,7 @@ const asTeX = {
 
 const asText = {
   row: (...items) => items.join(""),
-  sign: (text) => (/[+−=≠<>≤≥∈]/.test(text) ? " " + text + " " : text),
+  sign: (text) => (/[+−=≠<>≤≥∋]/.test(text) ? " " + text + " " : text),
   number: (text) => text,
   word: (text) => text,
   name: ([base, sub, marks]) => base + sub + marks,
@@ -126,6 +131,7 @@ class Writer {
   write(node) {
     const { p } = this;
     if (node.kind === "number") return this.value(node.value);
+    if (node.kind === "ratio" && 1e6 % node.bottom === 0) return this.value(node.top / node.bottom);
     if (node.kind === "ratio") return [PRODUCT, p.fraction(p.number(String(node.top)), p.number(String(node.bottom)))];
     if (node.kind === "read") {
       return this.numbers ? this.value(this.model.value(node.tensor, node.flat)) : [ATOM, this.entry(node.tensor, node.flat)];
@@ -146,12 +152,15 @@ class Writer {
       items.length > 1 ? p.fence("(", row, ")") : row)];
   }
 
-  winner({ op, own, candidates, share }) {
+  /** [argmax(…) ∋ x]: whether the entry wins; shared wins are divided by their number. */
+  winner({ op, own, candidates, ties, share }) {
     const { p } = this;
     if (this.numbers) return this.value(share);
     const few = candidates.length > 4 ? [...candidates.slice(0, 2), null, candidates[candidates.length - 1]] : candidates;
     const listed = few.flatMap((one, k) => [...(k ? [p.sign(",")] : []), one ? this.tight(one, SUM) : p.sign("⋯")]);
-    return [ATOM, p.fence("[", p.row(this.tight(own, SUM), p.sign("="), p.word(op), p.fence("(", p.row(...listed), ")")), "]")];
+    const best = () => p.row(p.word("arg" + op), p.fence("(", p.row(...listed.map(again)), ")"));
+    const won = p.fence("[", p.row(best(), p.sign(ties === "first" ? "=" : "∋"), this.tight(own, SUM)), "]");
+    return ties === "first" ? [ATOM, won] : [PRODUCT, p.fraction(won, p.fence("|", best(), "|"))];
   }
 
   call(fn, args) {

@@ -2,6 +2,7 @@
 // a short one; axes before the last two are chosen with selectors.
 
 const BIG = 16; // more rows or columns than this and the grid scrolls
+const WINDOW = 12; // rows and columns then in sight
 
 function make(tag, className = "", children = [], attributes = {}) {
   const element = document.createElement(tag);
@@ -33,15 +34,17 @@ class Grid {
 
   build() {
     const { view } = this, height = this.top + this.rows + this.bottom, width = this.before + this.columns + this.after;
-    this.size = Math.max(height, width) > 9 ? 34 : 44;
+    const most = Math.max(height, width);
+    this.size = most <= 4 ? 46 : most <= 7 ? 40 : 32;
+    const room = (count) => ((count > BIG ? WINDOW + 0.5 : count) * this.size + 8) + "px";
     this.area = make("div", "area", [], { role: "grid", "aria-rowcount": this.rows, "aria-colcount": this.columns, "aria-label": view.label(this.name) });
     this.area.style.width = width * this.size + "px";
     this.area.style.height = height * this.size + "px";
     this.frame = make("div", "frame", [], { "aria-hidden": "true" });
     this.area.append(this.frame);
     this.scroller = make("div", "scroller", [this.area]);
-    this.scroller.style.maxWidth = (Math.min(width, BIG) + 0.5) * this.size + "px";
-    this.scroller.style.maxHeight = (Math.min(height, BIG) + 0.5) * this.size + "px";
+    this.scroller.style.maxWidth = room(width);
+    this.scroller.style.maxHeight = room(height);
     this.scroller.addEventListener("scroll", () => this.fill(), { passive: true });
     const caption = make("figcaption", "", view.caption(this.name));
     this.selectors = this.leading.map((size, k) => this.selector(size, k));
@@ -141,15 +144,15 @@ class Grid {
     if (view.numbers) {
       const value = model.value(this.name, flat);
       cell.dataset.value = value;
-      cell.textContent = shown(value, 3);
+      cell.textContent = shown(value, this.size > 40 ? 3 : 2);
+      cell.classList.toggle("long", cell.textContent.length > 4);
     } else {
       delete cell.dataset.value;
       const plain = model.tensors[this.name].of && !model.tensors[this.name].shown;
       const [base, sub] = model.scene.names[model.tensors[this.name].shown ?? this.name];
       const index = make("sub", "", [(sub && at.length ? sub + "," : sub) + at.join(",")]);
-      const letter = plain || this.size < 40 ? "" : base;
-      cell.replaceChildren(...(letter ? [make("i", "", [letter])] : []), index);
-      if (!letter) cell.replaceChildren(make("small", "", [at.join(",")]));
+      const bare = plain || this.size < 40 || at.length > 3; // no room for the letter, or none of its own
+      cell.replaceChildren(...(bare ? [make("small", "", [at.slice(-2).join(",")])] : [make("i", "", [base]), index]));
     }
     cell.setAttribute("aria-label", view.spoken(this.name, flat));
   }

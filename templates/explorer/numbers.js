@@ -77,11 +77,11 @@ class Model {
   }
 
   /** First numbers: a fixed scramble of `count` small integers, so that no picture is flat. */
-  static first({ fill: [seed, count, least], shape }, size) {
-    const width = shape.length ? shape[shape.length - 1] : 1;
+  static first({ fill: [seed, count, least] }, size) {
     return Float64Array.from({ length: size }, (_, k) => {
-      const row = Math.floor(k / width), column = k % width;
-      return ((column * 3 + row * 5 + row * column + seed * 2 + 1) % count) + least;
+      let h = Math.imul(k + 1 + 101 * seed, 0x9e3779b1);
+      h = Math.imul(h ^ (h >>> 15), 0x85ebca77);
+      return ((h >>> 13) % count) + least;
     });
   }
 

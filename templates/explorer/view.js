@@ -73,10 +73,25 @@ class View {
     this.formula = make("div", "lines");
     this.live = make("p", "live", [], { "aria-live": "polite" });
     this.answer = make("div", "answer", [this.sentence, this.formula, this.live]);
-    this.element.append(make("h3", "", [this.words("heading")]), this.bar, make("div", "grids", columns), this.answer);
-    this.each((grid) => grid.fill());
+    this.area = make("div", "grids", columns);
+    this.element.append(make("h3", "", [this.words("heading")]), this.bar, this.area, this.answer);
+    this.arrange();
     this.listen();
     this.light();
+  }
+
+  /** Uses the whole page if the column of text is too narrow; sets gradients side by side if all fit. */
+  arrange() {
+    const columns = [...this.area.children], firsts = columns.map((column) => column.firstChild);
+    const wrapped = () => columns.some((column) => column.offsetTop !== columns[0].offsetTop);
+    for (const first of firsts) first.style.minHeight = "";
+    this.element.classList.remove("wide");
+    if (wrapped()) this.element.classList.add("wide");
+    if (!wrapped()) {
+      const most = Math.max(...firsts.map((first) => first.offsetHeight));
+      for (const first of firsts) first.style.minHeight = most + "px";
+    }
+    this.each((grid) => grid.fill());
   }
 
   each(act) { for (const grid of Object.values(this.grids)) act(grid); }
@@ -101,6 +116,7 @@ class View {
       this.pin(this.pinned && same(this.pinned, entry) ? null : entry);
     });
     on("dblclick", (event) => { const entry = this.entryOf(event.target); if (entry) this.edit(entry, ""); });
+    window.addEventListener("resize", () => this.arrange());
     on("keydown", (event) => this.key(event));
   }
 
@@ -246,7 +262,7 @@ class View {
     const put = (name, flat, hue, weak, term) => {
       if (!this.grids[name]) return;
       const key = name + ":" + flat, old = this.lit.get(key);
-      if (old && weak) return;
+      if (old && weak) return; // what decides matters less than what is added up
       const entry = old && !old.weak ? old : { hue, weak, terms: [] };
       if (term !== null) entry.terms.push(term);
       this.lit.set(key, entry);
@@ -254,7 +270,9 @@ class View {
     const several = this.terms.count > 1 && this.terms.count <= 9;
     for (const { items } of this.terms.parts) for (const { term, hue, body } of items) {
       const color = hue ?? (this.model.scene.taps || !several ? null : term);
-      for (const { tensor, flat, weak } of entries(body)) {
+      const lost = this.numbers && loses(body);
+      for (const { tensor, flat, weak: decides } of entries(body)) {
+        const weak = decides || lost;
         put(tensor, flat, color, weak, term);
         const { of } = tensors[tensor];
         if (of && !weak) put(of, flat, color, false, term); // the entry that this slope came back from
@@ -298,7 +316,7 @@ class View {
         this.dress(cell, cell.dataset.flat ? grid.name + ":" + cell.dataset.flat
           : grid.name + "@" + [...grid.slice, row - grid.top, column - grid.before]);
       }
-      const lit = [...this.lit].filter(([key, mark]) => key.startsWith(grid.name + ":") && mark.terms.length)
+      const lit = [...this.lit].filter(([key, mark]) => key.startsWith(grid.name + ":") && mark.terms.length && !mark.weak)
         .map(([key]) => this.model.subscripts(grid.name, +key.split(":")[1]));
       const around = [...this.lit].filter(([key, mark]) => key.startsWith(grid.name + "@") && mark.at).map(([, mark]) => mark.at);
       grid.surround([...lit, ...around]);
@@ -351,16 +369,18 @@ class View {
 
   /** The sentence over the formula. */
   told(source, cell) {
-    const { current, model, terms } = this, count = terms.count, one = count === 1 ? "_one" : "";
+    const { current, model, terms } = this, { count } = terms, whole = terms.parts.length === 1 && terms.parts[0].op === "sum";
+    const one = count > 1 && whole ? "" : "_one", made = count > 1 ? "" : "_one";
     const slots = { cell, count, gradient: this.letters(source.name, source.flat), tensor: this.letters(source.name, source.flat) };
     const winners = this.numbers ? model.winners(source.name, source.flat) : [];
     const said = (key) => this.phrase(key, slots);
     if (source.name === current.name) {
-      const out = said(count ? (model.tensors[source.name].of ? "gradient" : "computed") + one : "nothing");
+      const out = said(!count ? "nothing" : model.tensors[source.name].of ? "gradient" + one : "computed" + made);
       if (winners.length > 1) out.push(" ", ...this.phrase("tie_" + model.scene.ties, { ...slots, count: model.scene.ties === "first" ? 0 : winners.length }));
       return out;
     }
-    return source.name === "d" + current.name ? said("given" + one) : said("upstream");
+    if (source.name !== "d" + current.name) return said("upstream");
+    return said(count ? "given" + one : "nothing_back");
   }
 
   /** A line of the formula; it may break between its pieces. */
@@ -386,6 +406,9 @@ class View {
     (navigator.clipboard?.writeText(text) ?? Promise.reject()).then(done, () => { if (copyBySelection(text)) done(); });
   }
 }
+
+/** Whether an entry takes part only if it wins, and does not win. */
+const loses = (node) => (node.kind === "winner" ? node.share === 0 : node.kind === "call" && node.fn === "mul" && node.args.some(loses));
 
 const same = (one, other) => one.name === other.name && one.flat === other.flat;
 
