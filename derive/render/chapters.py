@@ -81,7 +81,8 @@ def chapters(
     for node, one in derivation.pairs():
         part = notes(one, proved[node.name], "", replace(style, title=""))
         slots: dict[str, Slot] = {"layer": node.name, "written": node.text}
-        blocks += [Heading(1, say.say("chain.layer", slots)), *(_lower(b, node.name) for b in part.blocks)]
+        blocks.append(Heading(1, say.say("chain.layer", slots)))
+        blocks += [_lower(value, node.name) for value in part.blocks]
     return Document(style.title or network.title, tuple(blocks))
 
 
