@@ -6,13 +6,14 @@ Both are read off the gather form: the products of one entry, and the conditions
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 
 from ..affine import Affine
 from ..derivations import Gradient
 from ..documents import Block, Heading, Inline, Math, Operator, Paragraph, Row, Symbol, Table
 from ..equations import Statement
 from ..expressions import Condition, Divides, Expr, Read, Reduce, Winner, Within, walk
-from .entries import Frame, entry, holds
+from .entries import Frame, entry, holds, positions
 from .notation import EQUALS, affine
 from .phrases import Slot
 from .sample import condition_names
@@ -28,7 +29,7 @@ def meeting_blocks(here: Gradient, sheet: Sheet) -> list[Block]:
     frame, one = sheet.frame, sheet.one(here.gather)
     if frame is None or not frame.covers(one) or not one.lhs.axes:
         return []
-    place = tuple(n // 2 for n in frame.ranges(one.lhs).values())
+    place = _busiest(one, frame)
     parts = entry(one, place, frame, ROWS + 1)
     products = [p.body for part in parts for p in part.products]
     rows = [_meeting(body, sheet) for body in products]
@@ -51,6 +52,21 @@ def meeting_blocks(here: Gradient, sheet: Sheet) -> list[Block]:
         Table(head, tuple(known)),
         Paragraph(say(f"meetings.sum_{role}", slots)),
     ]
+
+
+PLACES = 100
+"""Entries that are looked at for the one that takes part in most outputs."""
+
+
+def _busiest(one: Statement, frame: Frame) -> tuple[int, ...]:
+    """The entry in the middle, or another one that takes part in more outputs."""
+
+    def count(place: tuple[int, ...]) -> int:
+        return sum(len(part.products) for part in entry(one, place, frame, ROWS))
+
+    middle = tuple(n // 2 for n in frame.ranges(one.lhs).values())
+    others = islice(positions(one, frame), PLACES)
+    return middle if count(middle) > 1 else max([middle, *others], key=count)
 
 
 def _meeting(body: Expr, sheet: Sheet) -> tuple[tuple[Inline, ...], ...] | None:
@@ -110,12 +126,12 @@ def _status(c: Condition, values: dict[str, int]) -> str:
     return "remainder" if isinstance(c, Divides) else "outside"
 
 
-def _kinds(case: Case, position: int, frame: Frame) -> set[str]:
+def _kinds(case: Case, position: int, frame: Frame) -> list[str]:
     own, tap, conditions = case
-    found = set()
+    found = []
     for u in range(frame.extents[tap]):
         wrong = [s for c in conditions if (s := _status(c, {own: position, tap: u}))]
-        found.add("remainder" if "remainder" in wrong else wrong[0] if wrong else "used")
+        found.append("remainder" if "remainder" in wrong else wrong[0] if wrong else "used")
     return found
 
 
@@ -123,15 +139,19 @@ def _variety(
     own: str, tap: str, conditions: tuple[Condition, ...], frame: Frame, one: Statement
 ) -> int:
     case = (own, tap, conditions)
-    return len(_kinds(case, _position(*case, frame, one), frame))
+    return len(set(_kinds(case, _position(*case, frame, one), frame)))
 
 
 def _position(
     own: str, tap: str, conditions: tuple[Condition, ...], frame: Frame, one: Statement
 ) -> int:
-    """The first position at which most different things happen to the taps."""
-    reach = range(min(frame.ranges(one.lhs)[own], 100))
-    return max(reach, key=lambda a: (len(_kinds((own, tap, conditions), a, frame)), -a))
+    """The first position at which most different things happen, and most taps are used."""
+
+    def worth(position: int) -> tuple[int, int, int]:
+        kinds = _kinds((own, tap, conditions), position, frame)
+        return len(set(kinds)), kinds.count("used"), -position
+
+    return max(range(min(frame.ranges(one.lhs)[own], PLACES)), key=worth)
 
 
 def _fitting(

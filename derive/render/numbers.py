@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from fractions import Fraction as Rational
-from itertools import product
 from operator import add, mul, sub, truediv
 from typing import Any
 
@@ -12,7 +11,6 @@ from ..documents import (
     Block,
     Display,
     Fraction,
-    Grid,
     Heading,
     Inline,
     Math,
@@ -31,6 +29,7 @@ from .notation import DEL, EQUALS, MINUS, PLUS
 from .phrases import Slot
 from .sheet import Sheet
 from .values import array, fits, number
+from .worked import window_grid
 
 SPACE = Operator(" ")
 
@@ -214,16 +213,6 @@ def _window(
         if sheet.equation.ties == "split":
             said = tuple(tied)
     return (sheet.number(lhs),), (window_grid(numbers, sizes),), (number(float(best)),), said
-
-
-def window_grid(cells: dict[Place, Math], sizes: tuple[int, ...]) -> Math:
-    """What a window holds, its last axis across; places that do not count stay empty."""
-    empty: Math = Row(())
-    lines = [
-        tuple(cells.get((*lead, k), empty) for k in range(sizes[-1]))
-        for lead in product(*map(range, sizes[:-1]))
-    ]
-    return Grid(tuple(lines), "(", ")")
 
 
 # -- difference quotients ------------------------------------------------------------------------

@@ -6,6 +6,7 @@ from ..certificates import Certificate, Claim, Omitted
 from ..documents import Inline
 from .phrases import Slot
 from .sheet import Sheet
+from .values import in_words
 
 
 def claim(value: Claim, sheet: Sheet, *, brief: bool = False) -> tuple[Inline, ...]:
@@ -18,7 +19,11 @@ def claim(value: Claim, sheet: Sheet, *, brief: bool = False) -> tuple[Inline, .
     sentence = sheet.say.first((f"claims.{kind}{end}", f"claims.unknown{end}"), slots)
     told = [_number(name, number, sheet) for name, number in value.checked]
     numbers = ", ".join(filter(None, told))
-    return (*sentence, f" ({numbers})" if numbers else "")
+    if not numbers:
+        return sentence
+    if brief:
+        return (*sentence, f" ({numbers})")
+    return (*sentence, " (", *in_words(numbers), ")")
 
 
 def _number(name: str, value: str, sheet: Sheet) -> str:

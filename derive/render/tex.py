@@ -14,6 +14,7 @@ from ..documents import (
     Document,
     Explorer,
     Figure,
+    Grid,
     Heading,
     Inline,
     Items,
@@ -40,8 +41,17 @@ def tex(document: Document) -> str:
     return template("notes.tex.j2").render(
         title=escape(document.title),
         hues=HUES,
+        contents=_long(document),
         blocks=_attached(document.blocks),
     )
+
+
+CONTENTS = 45
+"""Headings from which a table of contents helps."""
+
+
+def _long(document: Document) -> bool:
+    return sum(isinstance(block, Heading) for block in document.blocks) >= CONTENTS
 
 
 def _attached(blocks: tuple[Block, ...]) -> list[str]:
@@ -63,9 +73,12 @@ def block(value: Block) -> str:
     """One block."""
     match value:
         case Heading(level, text):
-            return f"\\{'sub' * (level - 1)}section*{{{_heading(text)}}}"
+            return f"\\room\n\\{'sub' * (level - 1)}section{{{_heading(text)}}}"
         case Paragraph(text):
             return inline(text)
+        case Display(rows=((left, pieces),), name="code") if extent(value) < LINE:
+            # the formula that the code under it computes, in line with the code
+            return f"\\compute{{{formula(left)}{''.join(map(formula, pieces))}}}"
         case Display():
             return _columns(value) if value.columns else _display(value)
         case Items(items):
@@ -189,8 +202,11 @@ def _figure(value: Figure) -> str:
 
 def _table(value: Table) -> str:
     head = " & ".join(inline(cell) for cell in value.header)
-    rows = " \\\\\n".join(" & ".join(inline(cell) for cell in row) for row in value.rows)
     columns = _column_kinds(value)
+    between = " \\\\\n"
+    if "p{" in columns or _has_grids(value):  # rows of several lines are set apart
+        between = " \\\\ \\addlinespace\n"
+    rows = between.join(" & ".join(inline(cell) for cell in row) for row in value.rows)
     # eight columns fit a page only when set closer
     close = "\\small\\setlength{\\tabcolsep}{4pt}\n" if len(value.header) > 7 else ""
     return (
@@ -200,10 +216,32 @@ def _table(value: Table) -> str:
     )
 
 
+def _has_grids(value: Table) -> bool:
+    return any(isinstance(piece, Grid) for row in value.rows for cell in row for piece in cell)
+
+
+PAGE = 450.0
+"""The width of a table in points, a little less than the page's."""
+
+
 def _column_kinds(value: Table) -> str:
-    """A column of long words is set as a paragraph, any other as wide as it is."""
-    kinds = []
-    for column in zip(*value.rows, strict=True):
-        longest = max(sum(len(p) for p in cell if isinstance(p, str)) for cell in column)
-        kinds.append("p{190pt}" if longest > 40 else "l")
-    return "".join(kinds)
+    """A column of long words is set as paragraphs in the room that others leave."""
+    columns = list(zip(value.header, *value.rows, strict=True))
+    wordy = [max(map(_letters, column[1:]), default=0) > 40 for column in columns]
+    taken = sum(
+        12 + max(map(_cell_width, column))
+        for column, long in zip(columns, wordy, strict=True)
+        if not long
+    )
+    room = (PAGE - taken) / max(1, sum(wordy)) - 12
+    kind = f">{{\\raggedright\\arraybackslash}}p{{{max(90.0, min(260.0, room)):.0f}pt}}"
+    return "".join(kind if long else "l" for long in wordy)
+
+
+def _letters(cell: tuple[Inline, ...]) -> int:
+    return sum(len(piece) for piece in cell if isinstance(piece, str))
+
+
+def _cell_width(cell: tuple[Inline, ...]) -> float:
+    """About how wide a cell is in points."""
+    return 5.3 * _letters(cell) + sum(width(p) for p in cell if not isinstance(p, str))

@@ -6,10 +6,11 @@ moving from entry to entry.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from itertools import product
 from math import prod
 
-from ..documents import Display, Fraction, Hued, Math, Numeral, Operator, Row, Upright
+from ..documents import Display, Fraction, Grid, Hued, Math, Numeral, Operator, Row, Upright
 from ..equations import Statement
 from ..expressions import Expr, Reduce, reads
 from .entries import Frame, Part, Product, at, entry, positions
@@ -61,12 +62,53 @@ def display(value: Statement, sheet: Sheet, frame: Frame) -> Display:
     """Every entry, or three of them where there are too many."""
     lines: list[Line] = []
     if all_fit(value, sheet, frame):
+        if short := _in_lines(value, sheet, frame):
+            return short
         for position in positions(value, frame):
             lines += lines_of(value, position, sheet, frame)
         return Display(tuple(lines), columns=True)
     for position in samples(value, frame):
         lines.append(short(value, position, sheet, frame))
     return Display(tuple(lines))
+
+
+FEW = 5
+"""Products of an entry that stand in one line, whatever taps they belong to."""
+
+
+def _in_lines(value: Statement, sheet: Sheet, frame: Frame) -> Display | None:
+    """One line an entry, where entries are short but their taps many, or extrema of windows."""
+    every = [entry(value, position, frame) for position in positions(value, frame)]
+    wide = any(prod(frame.extents[i] for i in part.over) > COLUMNS for e in every for part in e)
+    few = all(sum(len(part.products) for part in e) <= FEW for e in every)
+    windows = all(len(e) == 1 and e[0].op in ("max", "min") for e in every)
+    if not windows and not (wide and few):
+        return None
+    lines: list[Line] = []
+    for position, parts in zip(positions(value, frame), every, strict=True):
+        if windows:
+            left = sheet.number(at(value.lhs, position))
+            lines.append((left, (Row((EQUALS, _window(parts[0], sheet, frame))),)))
+        else:
+            lines.append(short(value, position, sheet, frame))
+    return Display(tuple(lines))
+
+
+def _window(part: Part, sheet: Sheet, frame: Frame) -> Math:
+    """``max( … )`` with the entries of the window where they lie."""
+    cells = {one.place: _hued(one, part, sheet) for one in part.products}
+    sizes = tuple(frame.extents[i] for i in part.over)
+    return Row((Upright(part.op), window_grid(cells, sizes)))
+
+
+def window_grid(cells: Mapping[tuple[int, ...], Math], sizes: tuple[int, ...]) -> Math:
+    """What a window holds, its last axis across; places that do not count stay empty."""
+    empty: Math = Row(())
+    lines = [
+        tuple(cells.get((*lead, k), empty) for k in range(sizes[-1]))
+        for lead in product(*map(range, sizes[:-1]))
+    ]
+    return Grid(tuple(lines), "(", ")")
 
 
 def short(
