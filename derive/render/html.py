@@ -67,8 +67,22 @@ def html(document: Document, language: str = "en") -> str:
 
 
 def inline(text: tuple[Inline, ...]) -> str:
-    """A sentence with its formulas."""
-    return "".join(escape(p, quote=False) if isinstance(p, str) else in_line(p) for p in text)
+    """A sentence with its formulas; what closes a clause stays on the formula's line."""
+    out: list[str] = []
+    before: Inline = ""
+    for part in text:
+        if not isinstance(part, str):
+            out.append(in_line(part))
+        elif isinstance(before, Math) and (mark := _CLOSING.match(part)):
+            out[-1] = f'<span class="kept">{out[-1]}{mark[0]}</span>'
+            out.append(escape(part[mark.end() :], quote=False))
+        else:
+            out.append(escape(part, quote=False))
+        before = part
+    return "".join(out)
+
+
+_CLOSING = re.compile(r"[.,:;)?!’”]+")
 
 
 def island(json: str) -> str:

@@ -37,6 +37,8 @@ _TIGHT = {
     "/": '<mo lspace="0" rspace="0">/</mo>',
     "\u2062": "<mo>\u2062</mo>",
 }
+BLANK = "\u00a0"
+"""A blank that browsers keep at the end of words."""
 _MATRIX = {"[": "square", "(": "round", "|": "bars", "": "bare"}
 
 
@@ -98,7 +100,8 @@ def element(math: Math, *, small: bool = False) -> str:
         case Grid(rows, left, _):
             return _table((row for row in rows), f"matrix {_MATRIX[left]}")
         case Cases(rows):
-            return _table(((value, _test(test)) for value, test in rows), "cases")
+            cases = _table(((value, _test(test)) for value, test in rows), "cases")
+            return f'<mrow><mo form="prefix" stretchy="true">{{</mo>{cases}</mrow>'
     raise TypeError(f"no MathML for {type(math).__name__}")
 
 
@@ -111,8 +114,10 @@ def symbol(name: str) -> str:
     sub = f"<mi>{escape(parts.sub.replace('_', ','))}</mi>" if parts.sub else None
     if parts.sub.isdigit():
         sub = f"<mn>{parts.sub}</mn>"
-    marks = parts.marks.replace("'", "′").replace("*", "∗")
-    return _scripts(base, sub, f"<mo>{marks}</mo>" if marks else None)
+    if primes := parts.marks.count("'") * "′":  # raised by itself
+        base = f"<mrow>{base}<mo>{primes}</mo></mrow>"
+    stars = parts.marks.count("*") * "∗"
+    return _scripts(base, sub, f"<mo>{stars}</mo>" if stars else None)
 
 
 def _operator(text: str, form: str, small: bool = False) -> str:
@@ -132,7 +137,7 @@ def _operator(text: str, form: str, small: bool = False) -> str:
 
 def _upright(text: str) -> str:
     if not text.isalnum():
-        return f"<mtext>{escape(text)}</mtext>"
+        return f"<mtext>{escape(text.replace(' ', BLANK))}</mtext>"
     variant = ' mathvariant="normal"' if len(text) == 1 else ""
     return f"<mi{variant}>{text}</mi>"
 
