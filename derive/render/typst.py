@@ -39,7 +39,7 @@ def _attached(blocks: tuple[Block, ...]) -> list[str]:
     """The blocks; a paragraph stays on the page of the display that follows it."""
     shown = [value for value in blocks if not isinstance(value, Explorer)]
     out: list[str] = []
-    for value, after in zip(shown, [*shown[1:], None], strict=True):
+    for value, after in zip(shown, [*shown, None][1:], strict=True):
         leads = isinstance(value, Paragraph) and isinstance(after, Display | Beside | Items | Table)
         out.append(f"#lead[{block(value)}]" if leads else block(value))
     return out
