@@ -62,8 +62,8 @@ def display(value: Statement, sheet: Sheet, frame: Frame) -> Display:
     """Every entry, or three of them where there are too many."""
     lines: list[Line] = []
     if all_fit(value, sheet, frame):
-        if short := _in_lines(value, sheet, frame):
-            return short
+        if stacked := _in_lines(value, sheet, frame):
+            return stacked
         for position in positions(value, frame):
             lines += lines_of(value, position, sheet, frame)
         return Display(tuple(lines), columns=True)
