@@ -92,8 +92,8 @@ def _straight(y: float, wide: float, value: Math, slope: Math) -> list[Shape]:
 def _around(start: float, end: float, lane: int, value: Math, slope: Math) -> list[Shape]:
     """The way of a value around the layers in between, and its factor back."""
     x = -WAY * lane
-    out, into, far = start + 0.7, end + 0.3, x - LANE
-    back = ((0.0, into + 0.4), (far, into + 0.4), (far, out - 0.4), (0.0, out - 0.4))
+    out, into, far = start + 0.85, end + 0.15, x - LANE
+    back = ((0.0, into + 0.2), (far, into + 0.2), (far, out - 0.2), (0.0, out - 0.2))
     middle = (start + end + 1) / 2
     return [
         Edge(((0.0, out), (x, out), (x, into), (0.0, into)), arrow=True),

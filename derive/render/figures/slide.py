@@ -165,8 +165,11 @@ def _taps(
 def _slide(
     x: Plane, y: Plane, taps: Taps, lhs: Read, read: Read, sheet: Sheet, *, spreads: bool
 ) -> Slide | None:
+    """Every touch; None if there are more than any picture shows."""
     outer = [str((read if spreads else lhs).axes[k][0].bare) for k in (x if spreads else y).axes]
     base = x if spreads else y
+    if max((*x.shape, *y.shape, *taps.sizes)) > LARGEST + 2:
+        return None
     touches = []
     for place in base.places():
         for at in product(*map(range, taps.sizes)):
@@ -220,13 +223,12 @@ def products(
     """
     known = dict(zip(drawn, place, strict=True))
     position = tuple(known.get(name, 0) for name in frame.ranges(statement.lhs))
-    out: Terms = []
-    for part in entry(statement, position, frame):
-        for one in part.products:
-            values = dict(zip(part.over, one.place, strict=True))
-            if all(v == 0 for name, v in values.items() if name not in shown):
-                out.append((values, one.body))
-    return out
+    extents = {name: extent if name in shown else 1 for name, extent in frame.extents.items()}
+    return [
+        (dict(zip(part.over, one.place, strict=True)), one.body)
+        for part in entry(statement, position, replace(frame, extents=extents))
+        for one in part.products
+    ]
 
 
 def names_of(read: Read, axes: tuple[int, ...]) -> tuple[str, ...]:
