@@ -91,7 +91,10 @@ def _derive(request: Request) -> int:
         return _check(folder, writing.sealed(folder, files, facts), request)
     names, written = (*files, writing.CERTIFICATE), not request.dry_run
     if request.json:
-        text = json.dumps(reports.machine(made, folder, names, written), indent=2) + "\n"
+        text = (
+            json.dumps(reports.machine(made, folder, names, written, options.formats), indent=2)
+            + "\n"
+        )
     else:
         text = "" if request.quiet else reports.summary(made, folder, names, written, options.style)
     if written:  # only when all that is to be said is known to be sayable

@@ -36,11 +36,16 @@ def _shown(parameter: Parameter) -> str:
 
 
 def machine(
-    made: Made | Assembled, folder: Path, names: Iterable[str], written: bool
+    made: Made | Assembled,
+    folder: Path,
+    names: Iterable[str],
+    written: bool,
+    formats: Iterable[str],
 ) -> dict[str, Any]:
     """The result as JSON values: what was derived, proved and written."""
     known = _of_network(made) if isinstance(made, Assembled) else _of_layer(made)
-    return {**known, "folder": str(folder), "files": sorted(names), "written": written}
+    there = {"folder": str(folder), "files": sorted(names), "written": written}
+    return {**known, "formats": list(formats), **there}
 
 
 def _of_network(made: Assembled) -> dict[str, Any]:

@@ -38,7 +38,7 @@ def kernel(derivation: Derivation, program: Program) -> str:
     equation = derivation.equation.at_sizes()
     slots = {
         "title": _title(derivation),
-        "docstring": "\n".join(_docstring(derivation)),
+        "docstring": documented(_docstring(derivation)),
         "shapes": [f'"{t.name}": {t.sizes()},' for t in (*equation.tensors, equation.output)],
         "equations": list(equations(derivation)),
         "gradients_doc": "∂L/∂(each tensor), shaped like the tensor itself.",
@@ -68,6 +68,11 @@ def names_of(names: Iterable[str]) -> str:
     """Names as the text of a tuple of strings."""
     listed = [f'"{name}"' for name in names]
     return f"({listed[0]},)" if len(listed) == 1 else f"({', '.join(listed)})"
+
+
+def documented(rows: list[str]) -> str:
+    """Rows of a docstring: nothing that a person typed can end it or be read as an escape."""
+    return "\n".join(rows).replace("\\", "\\\\").replace('"""', '\\"\\"\\"')
 
 
 def _title(derivation: Derivation) -> str:
