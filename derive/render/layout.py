@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..documents import Display, Math, Row, Table
+from ..documents import Display, Document, Grid, Heading, Inline, Math, Row, Table
 from .linebreaks import split
 from .texmath import width
 
@@ -18,6 +18,14 @@ GAP = 26.0
 """Room in points around the rule between two displays side by side."""
 INDENT = 20.0
 """How far a line that goes on stands in from the relation."""
+PAGE = 450.0
+"""The width of a table in points, a little less than the page's."""
+CELL = 12.0
+"""The room between the words of two cells."""
+WORDY = 40
+"""A column of longer cells is set as paragraphs."""
+CONTENTS = 45
+"""Headings from which a table of contents helps."""
 
 
 @dataclass(frozen=True)
@@ -66,12 +74,46 @@ def extent(value: Display) -> float:
     return left + sum(max(map(width, column)) for column in columns)
 
 
-def wordy(value: Table) -> list[bool]:
-    """Which columns hold long words and are set as paragraphs."""
-    return [
-        max(sum(len(p) for p in cell if isinstance(p, str)) for cell in column) > 40
-        for column in zip(*value.rows, strict=True)
-    ]
+def is_long(document: Document) -> bool:
+    """Whether a table of contents helps."""
+    return sum(isinstance(block, Heading) for block in document.blocks) >= CONTENTS
+
+
+def columns(value: Table) -> list[float | None]:
+    """The width of every column of long words, which shares the room that the others leave.
+
+    None for a column that is as wide as what stands in it.
+    """
+    every = list(zip(value.header, *value.rows, strict=True))
+    wordy = [max(map(_letters, column[1:]), default=0) > WORDY for column in every]
+    taken = sum(
+        CELL + max(map(_cell_width, column))
+        for column, long in zip(every, wordy, strict=True)
+        if not long
+    )
+    room = (PAGE - taken) / max(1, sum(wordy)) - CELL
+    return [max(90.0, min(260.0, room)) if long else None for long in wordy]
+
+
+def is_airy(value: Table) -> bool:
+    """Whether rows of several lines have to be set apart."""
+    cells = (cell for row in value.rows for cell in row)
+    grids = any(isinstance(piece, Grid) for cell in cells for piece in cell)
+    return grids or any(columns(value))
+
+
+def is_tight(value: Table) -> bool:
+    """Whether the columns fit a page only when they are set closer."""
+    return len(value.header) > 7
+
+
+def _letters(cell: tuple[Inline, ...]) -> int:
+    return sum(len(piece) for piece in cell if isinstance(piece, str))
+
+
+def _cell_width(cell: tuple[Inline, ...]) -> float:
+    """About how wide a cell is in points."""
+    return 5.3 * _letters(cell) + sum(width(p) for p in cell if not isinstance(p, str))
 
 
 def _broken(left: Math, pieces: tuple[Math, ...]) -> list[Line]:

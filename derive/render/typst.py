@@ -31,6 +31,7 @@ def typst(document: Document) -> str:
         title=escape(document.title),
         name=string(document.title),
         hues=HUES,
+        contents=layout.is_long(document),
         blocks=_attached(document.blocks),
     )
 
@@ -52,6 +53,9 @@ def block(value: Block) -> str:
             return f"#heading(level: {level})[{inline(text)}]"
         case Paragraph(text):
             return inline(text)
+        case Display(rows=((left, pieces),), name="code") if layout.extent(value) < layout.LINE:
+            # the formula that the code under it computes, in line with the code
+            return f"#compute[${formula(left)} {' '.join(map(formula, pieces))}$]"
         case Display():
             return display(value)
         case Items(items):
@@ -101,10 +105,11 @@ def _beside(left: Display, right: Display) -> str:
 
 def _table(value: Table) -> str:
     rows = ",\n".join(f"  {_cells(row)}" for row in value.rows)
-    kinds = ", ".join("190pt" if long else "auto" for long in layout.wordy(value))
-    gap = 8 if len(value.header) > 7 else 12  # eight columns fit a page only when set closer
+    kinds = ", ".join("auto" if wide is None else f"{wide:.0f}pt" for wide in layout.columns(value))
+    gap = 8 if layout.is_tight(value) else 12
+    air = 6 if layout.is_airy(value) else 3.2
     return (
-        f"#ruled(columns: ({kinds},), gap: {gap}pt)(\n"
+        f"#ruled(columns: ({kinds},), gap: {gap}pt, air: {air}pt)(\n"
         f"  table.header({_cells(value.header)}),\n{rows},\n)"
     )
 
