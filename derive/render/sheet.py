@@ -11,6 +11,7 @@ from ..equations import Equation, Statement
 from ..expressions import Expr, Read
 from ..specs import PLAIN, Style
 from .entries import Frame
+from .figures.slide import Slide, slide_of
 from .formulas import expression, statement
 from .notation import DEL, Notation, Taps
 from .phrases import Phrases, phrases
@@ -66,6 +67,11 @@ class Sheet:
         steps = [step for gradient in every for step in (*gradient.steps, *gradient.scatter_steps)]
         found = {name for step in steps for name in (*step.before.free, *step.after.free)}
         return frozenset(found | {name for gradient in every for name in gradient.gather.free})
+
+    @cached_property
+    def slide(self) -> Slide | None:
+        """What slides over what, for the pictures; None if nothing does, or too far."""
+        return slide_of(self)
 
     @cached_property
     def notation(self) -> Notation:

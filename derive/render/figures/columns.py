@@ -5,14 +5,14 @@ from __future__ import annotations
 from ...documents import Cell, Figure, Numeral, Shape, Symbol
 from ..sheet import Sheet
 from .sketch import Part, beside, figure, sign
-from .slide import Slide, slide_of
+from .slide import Slide
 
 WIDEST = 27.0
 
 
 def columns(sheet: Sheet) -> Figure | None:
     """``w · columns = y``; None without weights, with channels, or where it would be too wide."""
-    slide = slide_of(sheet)
+    slide = sheet.slide
     if slide is None or not slide.taps.tensor or slide.spreads or not slide.zeros:
         return None
     outs = slide.y.places()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ...documents import Cell, Edge, Figure, Shape
 from ..sheet import Sheet
 from .sketch import Part, beside, figure
-from .slide import Place, Slide, slide_of
+from .slide import Place, Slide
 
 INPUTS, OUTPUTS = 12, 9
 APART, STEP = 5.0, 1.25
@@ -17,7 +17,7 @@ Joined = dict[tuple[Place, Place], int | None]
 
 def connections(sheet: Sheet) -> Figure | None:
     """Two graphs of nodes; None without weights, with channels, or with too many entries."""
-    slide = slide_of(sheet)
+    slide = sheet.slide
     if slide is None or not slide.taps.tensor or not (slide.x.whole and slide.y.whole):
         return None
     ins, outs = slide.x.places(), slide.y.places()

@@ -15,14 +15,14 @@ from ..formulas import expression
 from ..phrases import Slot
 from ..sheet import Sheet
 from .sketch import Part, beside, figure, grid, sign, titled
-from .slide import Place, Slide, slide_of
+from .slide import Place, Slide
 
 LARGEST = 11
 
 
 def dilute(gradient: Gradient, sheet: Sheet) -> Figure | None:
     """Spread g ⋆ turned kernel = ∂L/∂x; None unless zeros stand between the entries of g."""
-    slide, here = slide_of(sheet), sheet.at_sizes(gradient)
+    slide, here = sheet.slide, sheet.at_sizes(gradient)
     if slide is None or here is None or here.form is None or gradient.of != slide.x.tensor:
         return None
     form, upstream = here.form, sheet.equation.tensor(slide.y.tensor).gradient

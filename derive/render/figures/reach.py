@@ -14,7 +14,7 @@ from ...expressions import Read, reads
 from ..formulas import expression
 from ..sheet import Sheet
 from .sketch import Part, arrow, below, beside, figure, grid, titled
-from .slide import LARGEST, Place, Slide, names_of, products, slide_of
+from .slide import LARGEST, Place, Slide, names_of, products
 from .windows import over
 
 Hues = dict[Place, int]
@@ -22,22 +22,26 @@ Hues = dict[Place, int]
 
 def reach(gradient: Gradient, sheet: Sheet) -> Figure | None:
     """One row for scatter and one for gather; None where nothing slides back."""
-    slide, here = slide_of(sheet), sheet.at_sizes(gradient)
+    slide, here = sheet.slide, sheet.at_sizes(gradient)
     if slide is None or here is None or slide.spreads or gradient.of != slide.x.tensor:
         return None
     gather = sheet.one(here.gather)
     if not gradient.scatter_steps or max(slide.frame[1]) > LARGEST:
         return None
     upstream = sheet.equation.tensor(slide.y.tensor).gradient
-    met = {at: meeting(gather, slide, at, upstream, sheet) for at in slide.x.places()}
-    at = central({place: len(hues) for place, hues in met.items()})
+    counts = dict.fromkeys(slide.x.places(), 0)
+    for touch in slide.touches:
+        if touch.x in counts:
+            counts[touch.x] += 1
+    at = central(counts)
+    met = meeting(gather, slide, at, upstream, sheet)
     laid = {
         place: sum(slide.x.holds(t.x) for t in slide.touches if t.y == place)
         for place in slide.y.places()
     }
     rows = (
         _scatter(slide, central(laid), upstream, sheet),
-        _gather(slide, at, met[at], gather, upstream, sheet),
+        _gather(slide, at, met, gather, upstream, sheet),
     )
     say, target = sheet.say, sheet.equation.tensor(slide.x.tensor).gradient
     letters = {"g": _name(upstream, slide), "tensor": _name(target, slide)}
@@ -47,7 +51,7 @@ def reach(gradient: Gradient, sheet: Sheet) -> Figure | None:
     if not slide.x.whole:
         caption += say.say("figures.slice")
     where = ",".join(str(k + slide.notation.base) for k in at)
-    alt = say.words("figures.reach_alt", entry=where, count=len(met[at]))
+    alt = say.words("figures.reach_alt", entry=where, count=len(met))
     return figure(f"reach_{gradient.of}", below(*rows, gap=0.8, left=True), caption, alt)
 
 

@@ -8,7 +8,7 @@ from ...expressions import Read, reads
 from ..formulas import expression
 from ..sheet import Sheet
 from .sketch import Part, figure, lowest, rows_of, titled
-from .slide import LARGEST, Place, Slide, names_of, products, slide_of
+from .slide import LARGEST, Place, Slide, names_of, products
 
 HIGH = 1.35
 """The height of a cell that holds two factors."""
@@ -18,7 +18,7 @@ EVERY = 4
 
 def sharing(gradient: Gradient, sheet: Sheet) -> Figure | None:
     """A grid of x for some taps; None unless the tensor is the kernel of a window."""
-    slide, here = slide_of(sheet), sheet.at_sizes(gradient)
+    slide, here = sheet.slide, sheet.at_sizes(gradient)
     if slide is None or here is None or gradient.of != slide.taps.tensor:
         return None
     other, upstream = slide.x.tensor, sheet.equation.tensor(slide.y.tensor).gradient

@@ -7,8 +7,10 @@ At most two axes slide in a picture; every other index stands at 0.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from itertools import product
+from typing import TYPE_CHECKING
 
 from ...affine import Affine
 from ...documents import Math
@@ -17,7 +19,9 @@ from ...expressions import Expr, Read, Reduce, reads, walk
 from ..entries import Frame, entry
 from ..formulas import expression
 from ..notation import Notation, Taps
-from ..sheet import Sheet
+
+if TYPE_CHECKING:  # a sheet holds its slide
+    from ..sheet import Sheet
 
 Place = tuple[int, ...]
 
@@ -71,16 +75,20 @@ class Slide:
     spreads: bool
     zeros: bool
     notation: Notation
+    _names: dict[tuple[str, Place], Math] = field(default_factory=dict, compare=False)
 
     def plain(self, tensor: str, place: Place) -> Math:
         """An entry's name without its hue, with the drawn axes as subscripts."""
-        return expression(Read(tensor, tuple((Affine.of(k),) for k in place)), self.notation)
+        if (tensor, place) not in self._names:  # most names are wanted many times
+            entry = Read(tensor, tuple((Affine.of(k),) for k in place))
+            self._names[tensor, place] = expression(entry, self.notation)
+        return self._names[tensor, place]
 
     def weight(self, at: Place) -> Math | None:
         """The name of a tap; None in a window without weights."""
         return self.plain(self.taps.tensor, at) if self.taps.tensor else None
 
-    @property
+    @cached_property
     def frame(self) -> tuple[Place, Place]:
         """First place and shape of the smallest grid that holds x and all that is read."""
         over = self.y if self.spreads else self.x
@@ -89,7 +97,7 @@ class Slide:
         high = tuple(max(n - 1, *(p[k] for p in places)) for k, n in enumerate(over.shape))
         return low, tuple(h - a + 1 for a, h in zip(low, high, strict=True))
 
-    @property
+    @cached_property
     def unread(self) -> set[Place]:
         """The entries of x that no window reads."""
         return set(self.x.places()) - {t.x for t in self.touches}

@@ -9,7 +9,7 @@ from __future__ import annotations
 from ...documents import Figure, Math, Numeral, Symbol
 from ..sheet import Sheet
 from .sketch import Part, arrow, below, beside, figure, grid, lowest, rows_of, size, titled
-from .slide import LARGEST, Place, Plane, Slide, slide_of
+from .slide import LARGEST, Place, Plane, Slide
 
 WIDEST = 28.0
 EVERY = 4
@@ -18,7 +18,7 @@ EVERY = 4
 
 def windows(sheet: Sheet) -> Figure | None:
     """Some positions of the window, each tap in its hue; None if it would be too large."""
-    slide = slide_of(sheet)
+    slide = sheet.slide
     if slide is None or max(slide.frame[1]) > LARGEST:
         return None
     base = slide.x if slide.spreads else slide.y

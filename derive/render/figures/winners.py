@@ -7,17 +7,18 @@ and one window has a tie. Winners and gradient are evaluated from the derived st
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from fractions import Fraction
 from itertools import product
 
 from ...derivations import Gradient
 from ...documents import Edge, Figure, Math, Numeral, Operator, Row, Shape, Symbol
 from ...equations import Statement
-from ...expressions import Expr, Read, Winner, reads, substitute, walk
+from ...expressions import Read, Winner, reads, walk
 from ..formulas import expression
 from ..sheet import Sheet
 from .sketch import Part, arrow, below, beside, figure, grid, lowest, titled
-from .slide import Place, Slide, names_of, products, slide_of
+from .slide import Place, Slide, names_of, products
 
 LARGEST, OUTPUTS = 6, 9
 FRAMES = 4
@@ -31,14 +32,14 @@ Shares = dict[Place, list[tuple[Place, Fraction]]]
 
 def winners(gradient: Gradient, sheet: Sheet) -> Figure | None:
     """The four grids x, y, g and ∂L/∂x; None where nothing is won, or there is too much."""
-    slide, here = slide_of(sheet), sheet.at_sizes(gradient)
+    slide, here = sheet.slide, sheet.at_sizes(gradient)
     if slide is None or here is None or gradient.of != slide.x.tensor or slide.spreads:
         return None
     gather = sheet.one(here.gather)
     won = [e for e in walk(gather.rhs) if isinstance(e, Winner)]
     if not won or max(slide.x.shape) > LARGEST or len(slide.y.places()) > OUTPUTS:
         return None
-    numbers, shares = example(slide, gather, sheet)
+    numbers, shares = example(slide, bids(slide, gather, sheet))
     say, op = sheet.say, won[0].op
     caption = say.say("figures.winners", kind=say.words(f"figures.winners_{op}"))
     if any(tied(slide, place, numbers, shares) for place in slide.y.places()):
@@ -47,23 +48,73 @@ def winners(gradient: Gradient, sheet: Sheet) -> Figure | None:
     return figure(f"winners_{gradient.of}", drawn, caption, say.words("figures.winners_alt"))
 
 
-def example(slide: Slide, gather: Statement, sheet: Sheet) -> tuple[Numbers, Shares]:
-    """Numbers for x and who wins: the first trial with a tie and, if it can be, an overlap."""
-    overlaps = len({t.x for t in slide.touches}) < len(slide.touches)
-    best: tuple[Numbers, Shares] | None = None
-    rank = -1
+@dataclass(frozen=True)
+class Bid:
+    """What entry ``x`` may win of output ``y``: it is tap ``tap`` of the places ``window``."""
+
+    x: Place
+    y: Place
+    tap: Place
+    window: tuple[tuple[Place, Place], ...]
+    op: str
+    ties: str
+
+    def part(self, numbers: Numbers) -> Fraction:
+        """The value of the winner's bracket at these numbers."""
+        values = [numbers[x] for _, x in self.window]
+        top = max(values) if self.op == "max" else min(values)
+        best = [tap for tap, x in self.window if numbers[x] == top]
+        if self.ties == "split":
+            return Fraction(self.tap in best, len(best))
+        return Fraction(self.tap == best[0])
+
+
+def bids(slide: Slide, gather: Statement, sheet: Sheet) -> list[Bid]:
+    """All products of the gather form."""
+    names, frame = names_of(gather.lhs, slide.x.axes), sheet.frame
+    upstream = sheet.equation.tensor(slide.y.tensor).gradient
+    out: list[Bid] = []
+    if frame is None:
+        return out
+    for at in slide.x.places():
+        for _, body in products(gather, at, names, frame, {*names, *slide.taps.names}):
+            (winner,) = (e for e in walk(body) if isinstance(e, Winner))
+            y = slide.y.of(reads(body, upstream)[0])
+            tap = tuple(a.number or 0 for a in winner.at)
+            window = _window(winner, slide, frame.extents)
+            out.append(Bid(at, y, tap, window, winner.op, winner.ties))
+    return out
+
+
+def _window(
+    winner: Winner, slide: Slide, extents: Mapping[str, int]
+) -> tuple[tuple[Place, Place], ...]:
+    """The taps that count, in row-major order, each with the entry of x that it reads."""
+    (read,) = reads(winner.body, slide.x.tensor)
+    out = []
+    for tap in product(*(range(extents[name.rstrip("*")]) for name in winner.over)):
+        values = dict(zip(winner.over, tap, strict=True))
+        x = tuple(int(read.axes[k][0].evaluate(values)) for k in slide.x.axes)
+        if slide.x.holds(x):
+            out.append((tap, x))
+    return tuple(out)
+
+
+def example(slide: Slide, offers: list[Bid]) -> tuple[Numbers, Shares]:
+    """Numbers for x and who wins: the first trial with one tie and, if it can be, an overlap."""
+    overlaps = len({bid.x for bid in offers}) < len(offers)
+    best: list[tuple[int, Numbers, Shares]] = []
     for trial in range(TRIALS):
         numbers = _numbers(slide, trial)
-        shares = shares_of(slide, gather, numbers, sheet)
+        shares = shares_of(offers, numbers)
         ties = sum(tied(slide, place, numbers, shares) for place in slide.y.places())
         twice = any(len(windows) > 1 for windows in shares.values())
         score = (ties == 1) + (twice or not overlaps)
-        if score > rank:
-            best, rank = (numbers, shares), score
-        if rank == 2:
+        if not best or score > best[0][0]:
+            best = [(score, numbers, shares)]
+        if score == 2:
             break
-    assert best is not None  # there is at least one trial
-    return best
+    return best[0][1:]
 
 
 def _numbers(slide: Slide, trial: int) -> Numbers:
@@ -75,43 +126,20 @@ def _numbers(slide: Slide, trial: int) -> Numbers:
     return out
 
 
+def shares_of(offers: list[Bid], numbers: Numbers) -> Shares:
+    """Which windows every entry of x wins."""
+    out: Shares = {}
+    for bid in offers:
+        if part := bid.part(numbers):
+            out.setdefault(bid.x, []).append((bid.y, part))
+    return out
+
+
 def tied(slide: Slide, place: Place, numbers: Numbers, shares: Shares) -> bool:
     """Whether the winner of a window is not the only entry with its value."""
     inside = [t.x for t in slide.touches if t.y == place and slide.x.holds(t.x)]
     top = next(x for x, windows in shares.items() if any(y == place for y, _ in windows))
     return sum(numbers[x] == numbers[top] for x in inside) > 1
-
-
-def shares_of(slide: Slide, gather: Statement, numbers: Numbers, sheet: Sheet) -> Shares:
-    """Which windows every entry of x wins, by the gather form itself."""
-    names = names_of(gather.lhs, slide.x.axes)
-    frame, upstream = sheet.frame, sheet.equation.tensor(slide.y.tensor).gradient
-    out: Shares = {}
-    if frame is None:
-        return out
-    for at in slide.x.places():
-        for _, body in products(gather, at, names, frame, {*names, *slide.taps.names}):
-            part = _share(body, slide, numbers, frame.extents)
-            if part:
-                out.setdefault(at, []).append((slide.y.of(reads(body, upstream)[0]), part))
-    return out
-
-
-def _share(body: Expr, slide: Slide, numbers: Numbers, extents: Mapping[str, int]) -> Fraction:
-    """The value of the winner's bracket at these numbers."""
-    (winner,) = (e for e in walk(body) if isinstance(e, Winner))
-    values: dict[Place, int] = {}
-    for place in product(*(range(extents[name.rstrip("*")]) for name in winner.over)):
-        read = substitute(winner.body, dict(zip(winner.over, place, strict=True)))
-        there = slide.x.of(reads(read, slide.x.tensor)[0])
-        if slide.x.holds(there):
-            values[place] = numbers[there]
-    top = max(values.values()) if winner.op == "max" else min(values.values())
-    best = [place for place, value in values.items() if value == top]
-    tap = tuple(a.number or 0 for a in winner.at)
-    if winner.ties == "split":
-        return Fraction(tap in best, len(best))
-    return Fraction(tap == best[0])
 
 
 # -- the drawing -------------------------------------------------------------------------------
