@@ -7,7 +7,7 @@ page needs no second drawing. A style sheet may set ``--tap-0`` and so on, and f
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 from math import hypot
 
@@ -50,18 +50,25 @@ def svg(figure: Figure) -> str:
     lines = [
         f'<svg class="figure figure-{name}" role="img" xmlns="http://www.w3.org/2000/svg" '
         f'viewBox="{box}" width="{_n(width)}" height="{_n(height)}" '
-        f'style="max-width:100%;height:auto" font-size="{_n(FONT)}">',
+        f'style="max-width:100%;height:auto" font-size="{_n(FONT)}" '
+        'fill="none" stroke="currentColor">',
         f"<title>{escape(figure.alt)}</title>",
     ]
+    words: list[str] = []
     for shape in ordered(figure):
         match shape:
             case Cell():
-                lines += _cell(shape)
+                lines.append(_cell(shape))
+                words += _cell_words(shape)
             case Edge():
                 lines += _edge(shape)
             case Label():
-                lines.append(_words(shape.text, shape.x, shape.y, shape.anchor))
-    return "\n".join([*lines, "</svg>"])
+                words.append(_words(shape.text, shape.x, shape.y, shape.anchor))
+    return "\n".join([*lines, _WORDS, *words, "</g>", "</svg>"])
+
+
+_WORDS = '<g class="labels" fill="currentColor" stroke="none" text-anchor="middle">'
+"""What all words of a figure share; they stand over all shapes."""
 
 
 def ordered(figure: Figure) -> list[Cell | Edge | Label]:
@@ -75,28 +82,34 @@ def ordered(figure: Figure) -> list[Cell | Edge | Label]:
     return sorted(figure.shapes, key=rank)
 
 
-def _cell(cell: Cell) -> list[str]:
+def _cell(cell: Cell) -> str:
     classes = f"cell {cell.kind}" + (f" hue-{hue(cell.hue)}" if cell.hue is not None else "")
-    fill = "none"
+    look = ""
     if cell.hue is not None:
-        fill = f"{_tint(cell.hue)};fill-opacity:0.22"
+        look = f' fill-opacity="0.22" style="fill:{_tint(cell.hue)}"'
     elif cell.kind == "padding":
-        fill = "currentColor;fill-opacity:0.06"
-    stroke = "none" if cell.kind == "bare" else "currentColor"
-    light = ";stroke-opacity:0.45" if cell.kind in ("padding", "faint") else ""
-    dashes = ' stroke-dasharray="4 3"' if cell.kind == "padding" else ""
-    out = [
+        look = ' fill-opacity="0.06" fill="currentColor"'
+    if cell.kind == "bare":
+        look += ' stroke="none"'
+    elif cell.kind in ("padding", "faint"):
+        look += ' stroke-opacity="0.45"'
+    if cell.kind == "padding":
+        look += ' stroke-dasharray="4 3"'
+    if (thick := _KINDS.get(cell.kind, "1")) != "1":
+        look += f' stroke-width="{thick}"'
+    return (
         f'<rect class="{classes}" x="{_n(cell.x * UNIT)}" y="{_n(cell.y * UNIT)}" '
-        f'width="{_n(cell.width * UNIT)}" height="{_n(cell.height * UNIT)}" '
-        f'stroke-width="{_KINDS.get(cell.kind, "1")}"{dashes} '
-        f'style="fill:{fill};stroke:{stroke}{light}"/>'
-    ]
-    if cell.label is not None:
-        middle = (cell.x + cell.width / 2, cell.y + cell.height / 2)
-        scale = fitted((cell.label,), cell.width, FONT / UNIT)
-        opacity = 0.6 if cell.kind in ("padding", "faint") else 1.0
-        out.append(_words((cell.label,), *middle, "center", scale, opacity))
-    return out
+        f'width="{_n(cell.width * UNIT)}" height="{_n(cell.height * UNIT)}"{look}/>'
+    )
+
+
+def _cell_words(cell: Cell) -> list[str]:
+    if cell.label is None:
+        return []
+    middle = (cell.x + cell.width / 2, cell.y + cell.height / 2)
+    scale = fitted((cell.label,), cell.width, FONT / UNIT)
+    opacity = 0.6 if cell.kind in ("padding", "faint") else 1.0
+    return [_words((cell.label,), *middle, "center", scale, opacity)]
 
 
 def _tint(number: int) -> str:
@@ -107,17 +120,19 @@ def _edge(edge: Edge) -> list[str]:
     points = [(x * UNIT, y * UNIT) for x, y in edge.points]
     classes = f"edge {edge.kind}" + (f" hue-{hue(edge.hue)}" if edge.hue is not None else "")
     colour = _tint(edge.hue) if edge.hue is not None else "currentColor"
-    light = ";stroke-opacity:0.35" if edge.kind == "faint" else ""
+    tint = f' style="stroke:{colour}"' if edge.hue is not None else ""
+    light = ' stroke-opacity="0.35"' if edge.kind == "faint" else ""
     dashes = ' stroke-dasharray="5 4"' if edge.kind == "dashed" else ""
     path = " ".join(f"{_n(x)},{_n(y)}" for x, y in points)
     thick = "2.4" if edge.kind == "strong" else "1.3"
     out = [
-        f'<polyline class="{classes}" points="{path}" stroke-width="{thick}"{dashes} '
-        f'style="fill:none;stroke:{colour}{light}"/>'
+        f'<polyline class="{classes}" points="{path}" stroke-width="{thick}"{dashes}{light}{tint}/>'
     ]
     if edge.arrow:
         tip = " ".join(f"{_n(x)},{_n(y)}" for x, y in _head(points[-2], points[-1]))
-        out.append(f'<polygon class="{classes}" points="{tip}" style="fill:{colour}"/>')
+        out.append(
+            f'<polygon class="{classes}" points="{tip}" style="fill:{colour}" stroke="none"/>'
+        )
     return out
 
 
@@ -159,11 +174,22 @@ def _words(
         pieces += [Run(part)] if isinstance(part, str) else _runs(part)
     light = f' fill-opacity="{_n(opacity)}"' if opacity < 1 else ""
     smaller = f' font-size="{_n(size)}"' if scale < 1 else ""
-    return (
-        f'<text class="label" x="{_n(x * UNIT)}" y="{_n(y * UNIT + drop)}" '
-        f'text-anchor="{_ANCHORS.get(anchor, "middle")}" fill="currentColor"{light}{smaller}'
-        f' xml:space="preserve">{_spans(pieces, size)}</text>'
-    )
+    side = f' text-anchor="{_ANCHORS[anchor]}"' if anchor in _ANCHORS else ""
+    spans = _spans(_merged(pieces), size)
+    kept = ' xml:space="preserve"' if any(" " in run.text for run in pieces) else ""
+    place = f'x="{_n(x * UNIT)}" y="{_n(y * UNIT + drop)}"'
+    return f'<text class="label" {place}{side}{light}{smaller}{kept}>{spans}</text>'
+
+
+def _merged(runs: list[Run]) -> list[Run]:
+    """Neighbours of one style as one run."""
+    out: list[Run] = []
+    for run in runs:
+        if out and replace(out[-1], text="") == replace(run, text=""):
+            out[-1] = replace(run, text=out[-1].text + run.text)
+        else:
+            out.append(run)
+    return out
 
 
 def _spans(pieces: list[Run], size: float) -> str:
