@@ -193,8 +193,8 @@ def subscripts(axes: tuple[Subscript, ...], notation: Notation) -> Math:
 
 
 def counted(value: Affine, base: int) -> Affine:
-    """A numbered subscript, counted from ``base``; any other stays as it is."""
-    return value if value.number is None else value + base
+    """A subscript where its numbers, and the indices that it still has, count from ``base``."""
+    return value.substitute({name: Affine.of(name) - base for name in value.names}) + base
 
 
 def condition(value: Condition) -> Math:
