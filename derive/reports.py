@@ -9,7 +9,7 @@ from inspect import Parameter
 from pathlib import Path
 from typing import Any
 
-from . import assembly, terminal
+from . import assembly, pipeline, terminal
 from .assembly import Assembled
 from .layers import layers, parameters
 from .pipeline import Made, facts
@@ -76,6 +76,13 @@ def summary(
     made: Made | Assembled, folder: Path, names: Iterable[str], written: bool, style: Style = PLAIN
 ) -> str:
     """What a person reads: the layer, its gradients, what was proved and what was written."""
+    with pipeline.dressed(style):
+        return _summary(made, folder, names, written, style)
+
+
+def _summary(
+    made: Made | Assembled, folder: Path, names: Iterable[str], written: bool, style: Style
+) -> str:
     from .render.phrases import phrases
 
     listed = [str(folder / name) for name in names] if written else ()

@@ -368,3 +368,23 @@ def test_python_gets_the_same_messages(given: dict[str, str | int], message: str
     d = derive.derive(derive.conv(input=(3, 3), kernel=(2, 2)))
     with pytest.raises(UsageError, match=message):
         d.latex(**given)
+
+
+# -- on the terminal ---------------------------------------------------------------------------
+def test_the_summary_follows_the_style(own: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (own / "phrases" / "de.toml").write_text('[summary]\ngradients_plain = "Es gilt {upstream}"\n')
+    words = [w for w in TEX if w != "--quiet"]
+    style = ["--notation", "dL/dy", "--title", "Mine", "--language", "de", "--templates", "own"]
+    assert main([*words, *style]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith("Mine\n")
+    assert "Es gilt ∂L/∂y" in said
+    assert not re.search(r"\bg\b", said)
+
+
+def test_the_summary_of_a_network_follows_the_notation(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["--network", "dense 2 > relu", "--input", "3", "--dry-run", "--formats", "py"]
+    assert main([*words, "--notation", "q"]) == 0
+    assert "(q = ∂L/∂y is given)" in capsys.readouterr().out
+    assert main([*words, "--notation", "dL/dy"]) == 0
+    assert "(∂L/∂y is given)" in capsys.readouterr().out

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from ..certificates import Certificate
+from ..documents import Inline
 from ..graphs import INPUT, NetworkDerivation, Node
 from ..specs import PLAIN, Style
 from .counts import connected, multiply_adds, trained
@@ -36,8 +37,9 @@ def overview(
     page.table(shape_rows(derivation), rails=chain_rails(derivation))
     for node, one in derivation.pairs():
         page.put()
-        page.words((_heading(node, derivation),), "", paint="bold")
-        _formulas(page, Sheet(one, style))
+        sheet = Sheet(one, style)
+        page.words(_heading(node, derivation, sheet), "", paint="bold")
+        _formulas(page, sheet)
     page.section("network.counts")
     page.table(count_rows(derivation))
     page.put()
@@ -54,20 +56,22 @@ def _proof(page: Page, layers: Certificates, chain: Certificate) -> None:
     broad = max(page.size(name) for name, _ in layers) if layers else 0
     for name, held in layers:
         kinds = ", ".join(claim.kind for claim in held.claims)
-        page.words((f"{name:<{broad}}  {kinds}",), INDENT * 2, first=tick())
+        page.words((kinds,), INDENT * 2, first=tick() + f"{name:<{broad}}  ")
     for claim in chain.claims:
         slots: dict[str, Slot] = dict(claim.checked)
         page.words(page.say.say("network.chain_claim", slots), INDENT * 2, first=tick())
 
 
-def _heading(node: Node, derivation: NetworkDerivation) -> str:
+def _heading(node: Node, derivation: NetworkDerivation, sheet: Sheet) -> tuple[Inline, ...]:
     """The layer, and where its upstream gradient comes from."""
     sources = derivation.network.readers(node.name)
-    say, named = phrases().words, {"layer": node.name, "written": node.text}
+    say = sheet.say.say
+    named: dict[str, Slot] = {"layer": node.name, "written": node.text, "g": sheet.upstream()}
     if node.is_loss:
         return say("network.heading_loss", named)
     if not sources:
-        return say("network.heading_last", named)
+        short = "" if sheet.notation.short else "_plain"
+        return say(f"network.heading_last{short}", named)
     told = [f"{name}, ∂L/∂{tensor}" for name, tensor in sources]
     return say("network.heading", named, source=" + ".join(told))
 

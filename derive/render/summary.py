@@ -107,7 +107,8 @@ def _forward(page: Page, sheet: Sheet) -> None:
 def _gradients(page: Page, sheet: Sheet) -> None:
     """Gather and scatter of every gradient, and the name it goes by."""
     equation = sheet.equation
-    key = "gradients_loss" if equation.loss else "gradients"
+    key = "gradients" if sheet.notation.short else "gradients_plain"
+    key = "gradients_loss" if equation.loss else key
     page.section(
         f"summary.{key}",
         g=sheet.upstream(),
