@@ -7,6 +7,7 @@ keep to the width in ASCII too.
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
@@ -132,46 +133,59 @@ class Page:
     def table(
         self, rows: Sequence[Sequence[str]], *, heads: bool = True, rails: Sequence[str] = ()
     ) -> None:
-        """Cells in columns; below the first cell of their row where they do not fit.
+        """Cells in columns; the widest wraps where they do not fit, or all stand below the first.
 
-        ``rails`` stand in front of each row, those between the rows of a long one included.
+        ``rails`` stand in front of each row and go on beside the lines that it is broken into.
         """
-        wide = [max(self.size(row[k]) for row in rows) for k in range(len(rows[0]))]
         front = list(rails) or [""] * len(rows)
-        total = len(INDENT) + self.size(front[0]) + sum(wide) + 2 * (len(wide) - 1)
-        if total > self.width:
+        wide = [max(self.size(row[k]) for row in rows) for k in range(len(rows[0]))]
+        room = self.width - len(INDENT) - self.size(front[0]) - 2 * (len(wide) - 1)
+        longest = wide.index(max(wide))
+        most = wide[longest]
+        wide[longest] = min(most, room - sum(wide) + most)
+        words = [word for row in rows for word in row[longest].split()]
+        if wide[longest] < max(min(SLIMMEST, most), *map(self.size, words)):
             self._records(rows, front, heads)
             return
         for number, (row, rail) in enumerate(zip(rows, front, strict=True)):
             paint = "dim" if heads and number == 0 else ""
-            cells = [cell + " " * (n - self.size(cell)) for cell, n in zip(row, wide, strict=True)]
-            line = Painted.of(INDENT) + Painted.of(rail, "dim")
-            first, *others = cells
-            named = "bold" if heads and number else paint
-            line = (
-                line
-                + Painted.of(first, named)
-                + Painted.of("".join("  " + c for c in others), paint)
-            )
-            self.put(line)
+            below = self._under(rail, last=number + 1 == len(rows))
+            for k, cells in enumerate(_shelves(row, longest, wide[longest])):
+                line = Painted.of(INDENT) + Painted.of(below if k else rail, "dim")
+                for place, (cell, columns) in enumerate(zip(cells, wide, strict=True)):
+                    named = "bold" if heads and number and not place else paint
+                    blanks = " " * (columns - self.size(cell) + 2)
+                    line = line + Painted.of(cell, named) + blanks
+                self.put(line)
+
+    def _under(self, rail: str, *, last: bool) -> str:
+        """What goes on below the rails of a row."""
+        return "".join("│" if sign in _GOING_ON and not last else " " for sign in rail)
 
     def _records(self, rows: Sequence[Sequence[str]], front: Sequence[str], heads: bool) -> None:
         names = rows[0] if heads else [""] * len(rows[0])
         for number, (row, rail) in enumerate(zip(rows, front, strict=True)):
             if heads and not number:
                 continue
-            before = Painted.of(INDENT) + Painted.of(rail, "dim")
-            goes_on = _GOING_ON if number + 1 < len(rows) else ""
-            under = INDENT + "".join("│" if sign in goes_on else " " for sign in rail)
-            under = under if rail else INDENT * 2
-            self.put(before + Painted.of(row[0], "bold"))
-            parts = [f"{n}: {c}" if n else c for n, c in zip(names[1:], row[1:], strict=True) if c]
-            for part in parts:
-                self.words((part,), under + INDENT * bool(rail))
+            self.put(Painted.of(INDENT) + Painted.of(rail, "dim") + Painted.of(row[0], "bold"))
+            below = INDENT + self._under(rail, last=number + 1 == len(rows)) + INDENT
+            for name, cell in zip(names[1:], row[1:], strict=True):
+                if cell:
+                    self.words((f"{name}: {cell}" if name else cell,), below)
 
 
+SLIMMEST = 12
+"""Columns that a cell needs before it is wrapped."""
 _GOING_ON = "○▼│├┬╮┤┼"
 """Rails that are there in the line below as well."""
+
+
+def _shelves(row: Sequence[str], place: int, columns: int) -> Iterable[list[str]]:
+    """The row in lines: one cell wrapped, the others on the first of them."""
+    for number, text in enumerate(textwrap.wrap(row[place], columns) or [""]):
+        cells = [""] * len(row) if number else list(row)
+        cells[place] = text
+        yield cells
 
 
 def _joined(text: Iterable[Inline | Painted], paint: str) -> Painted:
