@@ -10,6 +10,7 @@ from ..equations import Equation
 from ..expressions import reads
 from ..graphs import INPUT, TARGET, Node
 from .counts import connected, multiply_adds, trained
+from .depends import depends
 from .phrases import Slot
 from .reach import Field, windows
 from .sheet import Sheet
@@ -29,6 +30,8 @@ def facts(sheet: Sheet) -> Iterator[tuple[Inline, ...]]:
     if number := trained(node):
         slots: dict[str, Slot] = {"trained": number, "full": connected(node)}
         yield say("facts.trained_loss" if node.is_loss else "facts.trained", slots)
+    elif not node.is_loss:
+        yield say("facts.untrained")
     if number := multiply_adds(node):
         yield say("facts.multiply_adds", number=number)
     if sheet.here.data:
@@ -38,6 +41,10 @@ def facts(sheet: Sheet) -> Iterator[tuple[Inline, ...]]:
             sizes = "×".join(str(field.size) for field in seen)
             jumps = "×".join(str(field.jump) for field in seen if field.jump)
             yield say("facts.field", tensors, size=sizes, jump=jumps)
+        elif (count := depends(sheet.here, sheet.here.data[0].name)) is not None:
+            total = prod(sheet.here.data[0].sizes())
+            every = "all" if count == total else "one" if count == 1 else "some"
+            yield say(f"facts.depends_{every}", tensors, count=count, total=total)
         if key := _connections(node, seen):
             yield say(f"facts.{key}", tensors)
 

@@ -90,9 +90,8 @@ def fitting_blocks(here: Gradient, sheet: Sheet) -> list[Block]:
     found = list(_cases(one, frame))
     if not found:
         return []
-    own, tap, conditions = max(found, key=lambda case: _variety(*case, frame, one))
-    position = _position(own, tap, conditions, frame, one)
-    return _fitting(here, own, tap, conditions, position, sheet, frame)
+    case = max(found, key=lambda one_: _variety(one_, frame, one))
+    return _fitting(here, case, _position(case, frame, one), sheet, frame)
 
 
 def _inner(one: Statement) -> Iterator[Expr]:
@@ -135,34 +134,22 @@ def _kinds(case: Case, position: int, frame: Frame) -> list[str]:
     return found
 
 
-def _variety(
-    own: str, tap: str, conditions: tuple[Condition, ...], frame: Frame, one: Statement
-) -> int:
-    case = (own, tap, conditions)
-    return len(set(_kinds(case, _position(*case, frame, one), frame)))
+def _variety(case: Case, frame: Frame, one: Statement) -> int:
+    return len(set(_kinds(case, _position(case, frame, one), frame)))
 
 
-def _position(
-    own: str, tap: str, conditions: tuple[Condition, ...], frame: Frame, one: Statement
-) -> int:
+def _position(case: Case, frame: Frame, one: Statement) -> int:
     """The first position at which most different things happen, and most taps are used."""
 
     def worth(position: int) -> tuple[int, int, int]:
-        kinds = _kinds((own, tap, conditions), position, frame)
+        kinds = _kinds(case, position, frame)
         return len(set(kinds)), kinds.count("used"), -position
 
-    return max(range(min(frame.ranges(one.lhs)[own], PLACES)), key=worth)
+    return max(range(min(frame.ranges(one.lhs)[case[0]], PLACES)), key=worth)
 
 
-def _fitting(
-    here: Gradient,
-    own: str,
-    tap: str,
-    conditions: tuple[Condition, ...],
-    position: int,
-    sheet: Sheet,
-    frame: Frame,
-) -> list[Block]:
+def _fitting(here: Gradient, case: Case, position: int, sheet: Sheet, frame: Frame) -> list[Block]:
+    own, tap, conditions = case
     say = sheet.say.say
     divides = next((c for c in conditions if isinstance(c, Divides)), None)
     within = next((c for c in conditions if isinstance(c, Within)), None)
@@ -179,7 +166,7 @@ def _fitting(
         "place": Row((Symbol(own), EQUALS, affine(Affine.of(position)))),
         "tensor": Symbol(here.of),
     }
-    head = [(Symbol(tap),), (there,)]
+    head: list[tuple[Inline, ...]] = [(Symbol(tap),), (there,)]
     if divides:
         slots["stride"] = affine(divides.divisor)
         head += [say("fitting.divisible", slots)]

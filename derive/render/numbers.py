@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from fractions import Fraction as Rational
 from operator import add, mul, sub, truediv
 from typing import Any
@@ -60,10 +61,10 @@ def _named(name: str, sheet: Sheet) -> Math:
 def _given(example: Example, sheet: Sheet) -> list[Block]:
     """All tensors as matrices; of those that are too large only the shape is known."""
     output, upstream = sheet.equation.output, sheet.equation.output.gradient
-    before = [(Symbol(name), value) for name, value in example.given]
+    before: list[tuple[Math, Any]] = [(Symbol(name), value) for name, value in example.given]
     if example.upstream is not None:
         before.append((_named(upstream, sheet), example.upstream))
-    after = [(Symbol(output.name), example.output)]
+    after: list[tuple[Math, Any]] = [(Symbol(output.name), example.output)]
     behind = [
         (_named(sheet.equation.tensor(of).gradient, sheet), value)
         for of, value in example.gradients
@@ -147,7 +148,12 @@ def put(expr: Expr, arrays: Arrays) -> Expr:
     return rebuild(expr, lambda child: put(child, arrays))
 
 
-_COMBINE = {"add": add, "sub": sub, "mul": mul, "div": truediv}
+_COMBINE: dict[str, Callable[[Rational, Rational], Rational]] = {
+    "add": add,
+    "sub": sub,
+    "mul": mul,
+    "div": truediv,
+}
 
 
 def value_of(expr: Expr) -> Rational | None:
@@ -179,7 +185,7 @@ def _winners(example: Example, sheet: Sheet) -> list[Block]:
     one = sheet.one(here.forward)
     if not isinstance(one.rhs, Reduce) or one.rhs.op not in ("max", "min"):
         return []
-    rows = []
+    rows: list[tuple[tuple[Inline, ...], ...]] = []
     for place in positions(one, frame):
         (part,) = entry(one, place, frame)
         row = _window(part, at(one.lhs, place), example, frame, sheet)

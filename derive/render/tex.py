@@ -234,7 +234,7 @@ def _column_kinds(value: Table) -> str:
         if not long
     )
     room = (PAGE - taken) / max(1, sum(wordy)) - 12
-    kind = f">{{\\raggedright\\arraybackslash}}p{{{max(90.0, min(260.0, room)):.0f}pt}}"
+    kind = f">{{\\raggedright\\arraybackslash}}p{{{max(140.0, min(260.0, room)):.0f}pt}}"
     return "".join(kind if long else "l" for long in wordy)
 
 
@@ -244,4 +244,4 @@ def _letters(cell: tuple[Inline, ...]) -> int:
 
 def _cell_width(cell: tuple[Inline, ...]) -> float:
     """About how wide a cell is in points."""
-    return 5.3 * _letters(cell) + sum(width(p) for p in cell if not isinstance(p, str))
+    return 4.9 * _letters(cell) + sum(width(p) for p in cell if not isinstance(p, str))
