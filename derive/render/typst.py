@@ -55,7 +55,7 @@ def block(value: Block) -> str:
             return inline(text)
         case Display(rows=((left, pieces),), name="code") if layout.extent(value) < layout.LINE:
             # the formula that the code under it computes, in line with the code
-            return f"#compute[${formula(left)} {' '.join(map(formula, pieces))}$]"
+            return f"#compute[$display({' '.join(map(formula, (left, *pieces)))})$]"
         case Display():
             return display(value)
         case Items(items):

@@ -131,20 +131,21 @@ _TEX_SIGNS = {
     "dots": "…", "top": "⊤", "times": "×", "infty": "∞", "odot": "⊙", "prime": "′", "sum": "∑",
     "lfloor": "⌊", "rfloor": "⌋", "lceil": "⌈", "rceil": "⌉", "lvert": "|", "rvert": "|",
     "langle": "⟨", "rangle": "⟩", "{": "{", "}": "}", ",": "", "quad": "", "qquad": "",
-    "_": "_", "left": "", "right": "", "max": "max", "min": "min", "exp": "exp", "log": "log",
-    "tanh": "tanh", **GREEK,
+    "approx": "≈", "_": "_", "left": "", "right": "", "max": "max", "min": "min", "exp": "exp",
+    "log": "log", "tanh": "tanh", **GREEK,
 }  # fmt: skip
 _TEX_TOKEN = re.compile(r"\\(?:[A-Za-z]+\*?|.)|[^\\]", re.DOTALL)
 _MATRICES = {"bmatrix": "mat[", "pmatrix": "mat(", "vmatrix": "mat|", "matrix": "mat"}
 
 
 def of_tex(source: str) -> list[Tokens]:
-    """The displayed lines of a LaTeX source."""
-    found = re.finditer(r"\\begin\{(align|alignat)\*\}(.*?)\\end\{\1\*\}", source, re.DOTALL)
-    return [line for display in found for line in _tex_lines(display[1], display[2])]
+    """The displayed lines of a LaTeX source, those above a listing included."""
+    shape = r"\\begin\{(align|alignat)\*\}(.*?)\\end\{\1\*\}|^\\compute\{(.*?)\}$"
+    found = re.finditer(shape, source, re.DOTALL | re.MULTILINE)
+    return [line for display in found for line in _tex_lines(display[1], display[2] or display[3])]
 
 
-def _tex_lines(kind: str, body: str) -> list[Tokens]:
+def _tex_lines(kind: str | None, body: str) -> list[Tokens]:
     if kind == "alignat":
         body = re.sub(r"^\{\d+\}", "", body)
     reader = _Tex(_TEX_TOKEN.findall(body))
@@ -235,8 +236,9 @@ _TYPST_TOKEN = re.compile(
 
 def of_typst(source: str) -> list[Tokens]:
     """The displayed lines of a Typst source: formulas that have a blank inside the dollars."""
-    found = re.finditer(r"(?:^|\[)\$ (.*?) \$", source, re.DOTALL | re.MULTILINE)
-    return [line for display in found for line in _typst_lines(display[1])]
+    shape = r"(?:^|\[)\$ (.*?) \$|^#compute\[\$(.*?)\$\]$"
+    found = re.finditer(shape, source, re.DOTALL | re.MULTILINE)
+    return [line for display in found for line in _typst_lines(display[1] or display[2])]
 
 
 def _typst_lines(body: str) -> list[Tokens]:
@@ -295,7 +297,7 @@ class _Typst:
             return [f"{name}[", *given[0][0], "]"]
         if name == "class":
             return given[0][1]
-        assert name in ("lr", "op", "italic")
+        assert name in ("lr", "op", "italic", "display")
         return given[0][0]
 
     def _arguments(self, name: str) -> tuple[list[list[Tokens]], dict[str, Tokens]]:

@@ -14,15 +14,11 @@ from examples import (
     conv,
     equation,
     named,
-    softmax,
-    strided,
-    toy,
     transposed,
 )
 from reading import merged, of_math, of_tex, of_typst
 
 import derive
-from derive import assembly
 from derive.documents import (
     Beside,
     Cases,
@@ -48,6 +44,8 @@ from derive.documents import (
     Table,
     Upright,
 )
+from derive.equations import Layer
+from derive.graphs import Network
 from derive.render.notes import equations, notes
 from derive.render.tex import tex
 from derive.render.typst import typst
@@ -55,21 +53,25 @@ from derive.render.typstwords import string
 from derive.scenes import Scene
 
 DOCUMENTS = {
-    "toy": lambda: notes(toy()),
-    "strided": lambda: notes(strided()),
+    "toy": lambda: whole(derive.conv(input=(3, 3), kernel=(2, 2))),
+    "strided": lambda: whole(
+        derive.conv(input=(2, 5, 6), kernel=(3, 3), filters=2, stride=(2, 1), padding=1, bias=True)
+    ),
+    "max_pool": lambda: whole(derive.max_pool(input=(5, 5), kernel=3, stride=2)),
+    "softmax": lambda: whole(derive.softmax(input=(4,))),
+    "network": lambda: whole(
+        derive.network("conv 2x2 > relu > flatten > dense 1 > mse", input=(3, 3))
+    ),
     "flipped": lambda: notes(conv(input=(3, 3), kernel=(2, 2), flip=True)),
     "groups": lambda: notes(conv(input=(4, 4, 4), kernel=(2, 2), filters=4, groups=2)),
     "large": lambda: notes(conv(input=(3, 9, 9), kernel=(3, 3), filters=4, padding=1)),
     "symbolic": lambda: notes(equation("y[i] = sum[u](x[s*i+u]*w[u])")),
-    "max_pool": lambda: notes(named("max_pool", input=(5, 5), kernel=3, stride=2)),
     "avg_pool": lambda: notes(named("avg_pool", input=(4, 4), kernel=2)),
-    "softmax": lambda: notes(softmax()),
     "batch_norm": lambda: notes(batch_norm()),
     "attention": lambda: notes(attention()),
     "transposed": lambda: notes(transposed()),
     "gelu": lambda: notes(named("gelu", input=(3,))),
     "kinked": lambda: notes(equation("y[i] = where(x[i] > 0, x[i], 0.01*x[i])", (("x", (3,)),))),
-    "network": lambda: _network(),
 }
 EVERY = pytest.mark.parametrize("name", DOCUMENTS)
 
@@ -79,9 +81,10 @@ def document(name: str) -> Document:
     return DOCUMENTS[name]()
 
 
-def _network() -> Document:
-    made = derive.derive(derive.network("conv 2x2 > relu > flatten > dense 1 > mse", input=(3, 3)))
-    return assembly.document(made.made)
+def whole(layer: Layer | Network) -> Document:
+    """The notes with kernel, worked example and certificate, as they are written."""
+    made = derive.derive(layer)
+    return made.arrows.document(made.made)
 
 
 def warnings(source: str) -> list[str]:
@@ -211,5 +214,5 @@ def test_a_wide_table_and_a_long_column_fit_the_page() -> None:
     long = Table((("a",), ("b",)), ((("word " * 30,), (Symbol("x"),)),))
     source = typst(Document("t", (wide, long)))
     assert "gap: 8pt" in source
-    assert "columns: (190pt, auto,)" in source
+    assert "columns: (260pt, auto,)" in source
     assert warnings(source) == []
