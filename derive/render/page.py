@@ -215,7 +215,7 @@ def _break(text: str, least: int) -> int | None:
         if place <= least:
             continue
         if letter == " ":
-            sign = text[place : place + 3] in (" + ", " − ", " = ")
+            sign = text[place : place + 3] in (" + ", " − ")
             places.append((-depth, 2 if sign else 0, place))
         elif letter == "·":
             places.append((-depth, 1, place))
