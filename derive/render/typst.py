@@ -24,6 +24,9 @@ from .typstfigure import figure
 from .typstmath import formula, in_line
 from .typstwords import code, escape, string
 
+TOGETHER = 8
+"""Lines of a display that are kept on one page."""
+
 
 def typst(document: Document) -> str:
     """The whole Typst source of a document."""
@@ -86,7 +89,8 @@ def display(value: Display) -> str:
         pieces = between.join(formula(piece) for piece in line.pieces)
         indent = 'wide "" ' if line.goes_on else ""  # a sign behind "" joins, it does not negate
         rows.append(f"{formula(line.left)} & {indent}{pieces}".strip().rstrip(" &") or "&")
-    return "$ " + " \\\n".join(rows) + " $"
+    whole = "$ " + " \\\n".join(rows) + " $"
+    return whole if len(rows) <= TOGETHER else f"#long[{whole}]"
 
 
 def _step(number: int, why: Paragraph, after: Display) -> str:
