@@ -34,9 +34,10 @@ from ..documents import (
 from ..graphs import INPUT, TARGET, Network, NetworkDerivation, Node
 from ..specs import PLAIN, Style
 from .counts import connected, multiply_adds, trained
+from .deltas import delta_blocks
 from .figures.network import network_figure
 from .notation import DEL, EQUALS, PLUS
-from .notes import notes
+from .notes import notes, resized
 from .overview import count_rows
 from .phrases import Phrases, Slot, phrases
 from .scene import named
@@ -73,15 +74,22 @@ def chapters(
     network, say = derivation.network, phrases(style.language)
     blocks: list[Block] = [Listing(network.command, "sh")]
     blocks += _chain(network, say)
+    blocks += delta_blocks(derivation, style, lambda name: _value(name, network), say)
     blocks += _counts(derivation, say)
     if trial is not None:
         blocks += _step(trial, network, say)
     blocks += _proof(chain, say)
     proved = dict(certificates)
+    told: dict[str, str] = {}
     for node, one in derivation.pairs():
-        part = notes(one, proved[node.name], "", replace(style, title=""))
         slots: dict[str, Slot] = {"layer": node.name, "written": node.text}
         blocks.append(Heading(1, say.say("chain.layer", slots)))
+        first = told.setdefault(one.equation.text, node.name)
+        if first != node.name:  # the same equation at other sizes: only what differs
+            blocks.append(Paragraph(say.say("chain.again", first=first)))
+        full = first == node.name or style.full
+        write = notes if full else resized
+        part = write(one, proved[node.name], "", replace(style, title=""))
         blocks += [_lower(value, node.name) for value in part.blocks]
     return Document(style.title or network.title, tuple(blocks))
 

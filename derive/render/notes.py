@@ -71,6 +71,29 @@ def notes(
     return Document(style.title or derivation.layer.title, tuple(blocks))
 
 
+def resized(
+    derivation: Derivation,
+    certificate: Certificate | None = None,
+    source: str = "",
+    style: Style = PLAIN,
+) -> Document:
+    """What changes where an equation that was worked through before has other sizes."""
+    sheet = Sheet(derivation, style)
+    blocks = [*setting(sheet), *fact_blocks(sheet), *_instances(sheet)]
+    blocks += [*kernel_blocks(source, sheet), *_proof(certificate, sheet)]
+    return Document(style.title or derivation.layer.title, tuple(blocks))
+
+
+def _instances(sheet: Sheet) -> list[Block]:
+    """The forward equation and every gradient with the numbers put in."""
+    if sheet.here is None:
+        return []
+    say = sheet.say.say
+    rows = [sheet.row(statement, here=True) for statement in sheet.here.statements]
+    rows += [sheet.row(g.gather, here=True) for g in sheet.derivation.instance]
+    return [Heading(1, say("headings.instances")), Display(tuple(rows), name="instances")]
+
+
 def forward(sheet: Sheet) -> list[Block]:
     """The forward equations, in symbols, in numbers and written out."""
     say, equation = sheet.say.say, sheet.equation
