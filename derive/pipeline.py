@@ -208,21 +208,6 @@ def page(arrows: Any, made: Any, name: str, style: Style = PLAIN) -> str:
     return str(found[f"notes.{name}"])
 
 
-def formulas(derivation: Derivation) -> str:
-    """The forward equation and every gradient as displayed LaTeX, for a notebook."""
-    from .render.formulas import statement
-    from .render.notation import Notation
-    from .render.texmath import formula
-
-    notation = Notation.of(derivation.equation)
-    lines = []
-    for line in (derivation.forward, *(g.gather for g in derivation.gradients)):
-        left, pieces = statement(line, notation)
-        lines.append(f"{formula(left)} &{' '.join(map(formula, pieces))}")
-    body = " \\\\\n".join(lines)
-    return f"$$\\begin{{aligned}}\n{body}\n\\end{{aligned}}$$"
-
-
 def explicit(derivation: Derivation, tensor: str, at: Mapping[str, Any] | None = None) -> Any:
     """Every entry of y or of ∂L/∂tensor at the given sizes, as a SymPy array.
 

@@ -31,6 +31,7 @@ PIPELINE = {"pipeline", "assembly", "trying"}
 DOORS = {
     "arguments",
     "options",
+    "shown",
     "terminal",
     "reports",
     "building",
