@@ -74,7 +74,8 @@ def inline(text: tuple[Inline, ...]) -> str:
         if not isinstance(part, str):
             out.append(in_line(part))
         elif isinstance(before, Math) and (mark := _CLOSING.match(part)):
-            out[-1] = f'<span class="kept">{out[-1]}{mark[0]}</span>'
+            front, wbr, last = out[-1].rpartition("<wbr>")
+            out[-1] = f'{front}{wbr}<span class="kept">{last}{mark[0]}</span>'
             out.append(escape(part[mark.end() :], quote=False))
         else:
             out.append(escape(part, quote=False))

@@ -29,6 +29,7 @@ from .letters import GREEK, letter
 from .texmath import tall
 
 _TIMES = Operator("\u2062")
+_EQUALS = Operator("=")
 _SIGNS = {"+", "−"}
 _OPENING = {"=", "+=", "<", "≤", ">", "≥", "≠", "∈", "(", ",", "←", "↦", "→"}
 """What a sign stands behind when it belongs to the number after it."""
@@ -47,7 +48,22 @@ def in_line(math: Math) -> str:
     match math:
         case Fraction(Row((Operator("∂"), *_)) as top, Row((Operator("∂"), *_)) as bottom):
             return f"<math>{element(top)}{_TIGHT['/']}{element(bottom)}</math>"
+        case Row() if len(parts := _chain(_flat(math))) > 2:
+            return "<wbr>".join(f"<math>{_inside(part)}</math>" for part in parts)
     return f"<math>{_inside(math)}</math>"
+
+
+def _flat(math: Math) -> tuple[Math, ...]:
+    if not isinstance(math, Row):
+        return (math,)
+    return tuple(part for item in math.items for part in _flat(item))
+
+
+def _chain(items: tuple[Math, ...]) -> list[Row]:
+    """``a = b = c`` in parts, so that a narrow line can be broken in front of a relation."""
+    starts = [n for n, item in enumerate(items) if n and item == _EQUALS]
+    ends = zip([0, *starts], [*starts, len(items)], strict=True)
+    return [Row(items[start:end]) for start, end in ends]
 
 
 def piece(math: Math, *, first: bool = True) -> str:

@@ -242,6 +242,15 @@ def test_what_belongs_together_stands_side_by_side() -> None:
     assert [len(found.all("div", "display")) for found in pair] == [2]
 
 
+def test_a_full_stop_stays_with_the_formula_before_it() -> None:
+    chain = Row((Symbol("x"), *(Operator("="), Symbol("y")) * 2))
+    (text,) = read(html(Document("t", (Paragraph((chain, "). Then", Symbol("z"), " ends")),)))).all(
+        "p"
+    )
+    assert [kept.text for kept in text.all("span", "kept")] == ["=y)."]
+    assert text.text == "x=y=y). Thenz ends"
+
+
 def test_a_table_names_its_columns() -> None:
     (table,) = read(html(Document("t", (Table((("a",), ("b",)), ((("1",), ("2",)),)),)))).all(
         "table"

@@ -65,6 +65,13 @@ def test_a_derivative_has_a_slash_within_a_sentence() -> None:
     assert [e.text for e in parsed(in_line(DERIVATIVE)).iter("mo")] == ["/"]
 
 
+def test_a_chain_of_equations_can_be_broken_in_front_of_its_relations() -> None:
+    chain = in_line(Row((X, EQUALS, INDEX, EQUALS, X)))
+    parts = [tokens(read(part)) for part in chain.split("<wbr>")]
+    assert parts == [["x"], ["=", "i"], ["=", "x"]]
+    assert "<wbr>" not in in_line(Row((X, EQUALS, INDEX)))
+
+
 def test_a_sign_between_two_terms_is_binary_and_one_behind_a_relation_is_not() -> None:
     made = parsed(piece(Row((EQUALS, MINUS, X, MINUS, INDEX))))
     assert [e.get("form") for e in made.iter("mo")] == [None, "prefix", None]
