@@ -36,7 +36,8 @@ def point(equation: Any, batch: tuple[int, ...], seed: int, *, exact: bool) -> d
             top = classes(fixed, tensor)
             arrays[name] = np.array([chance.randrange(top) for _ in range(_size(shape))], int)
         elif exact:
-            zero = 0 if _size(shape) > 1 else 5
+            kinked = "selecting" in arithmetic(equation) and _size(shape) > 1
+            zero = 0 if kinked else 5  # where nothing chooses, zeros would only hide mistakes
             drawn = [Fraction(chance.randint(-4, 4) or zero) for _ in range(_size(shape))]
             arrays[name] = np.array([*drawn, None], object)[:-1]
         else:

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 from numbers_of import Dual
-from reader import Env, Head, Item, Reader, Skipped, Unreadable, bare, flat, split, symbols, walk
+from reader import Env, Item, Reader, Skipped, Unreadable, bare, flat, split, symbols, walk
 
 from derive.documents import (
     Block,
@@ -171,7 +171,7 @@ class World:
             if name not in self.statements:
                 raise Unreadable(f"no row says what {name} is")
             left, pieces = self.statements[name]
-            reader, names, _, values = self.parsed(left, pieces)
+            _, names, _, values = self.parsed(left, pieces)
             self.compiled[name] = (names, values[0])
         names, value = self.compiled[name]
         inner = {"∂": env["∂"]}
@@ -238,7 +238,7 @@ class World:
         """Compare one row with what is known; Untrue if it is not so."""
         if any(node == Operator("⋯") for node in walk(Row(pieces))):
             raise Unreadable("dots")
-        if isinstance(left, Grid):
+        if isinstance(flat(left)[0], Grid):
             return self._check_grid(left, pieces)
         reader, names, (name, sub), values = self.parsed(left, pieces)
         if reader.free:
@@ -318,7 +318,7 @@ class World:
         for name, total in totals.items():
             self._same(total, self.array(name), added[0][0])
 
-    def _check_grid(self, left: Grid, pieces: tuple[Math, ...]) -> None:
+    def _check_grid(self, left: Math, pieces: tuple[Math, ...]) -> None:
         reader = Reader(self, base=self.index_base)  # type: ignore[arg-type]
         sides = split(flat(Row(pieces))[1:], "=")
         wanted = reader.formula(left)({})
@@ -404,9 +404,18 @@ def check_document(document: Document, world: World, seed: int = 0) -> tuple[int
     return check_displays(list(displays(document.blocks)), world, seed)
 
 
-def check_displays(found: list[Display], world: World, seed: int = 0) -> tuple[int, dict[str, int]]:
-    chance, good, why = random.Random(seed), 0, {}
-    all_rows = [rows(display) for display in found]
+def check_displays(
+    found: list[Display], world: World, seed: int = 0
+) -> tuple[int, dict[str, int]]:
+    """The same of some displays."""
+    return check_rows([rows(display) for display in found], world, seed)
+
+
+def check_rows(
+    all_rows: list[list[TermRow]], world: World, seed: int = 0
+) -> tuple[int, dict[str, int]]:
+    """The same of rows, those of a display together."""
+    chance, good, why = random.Random(seed), 0, dict[str, int]()
     world.learn(row for part in all_rows for row in part)
     for part in all_rows:
         added = [row for row in part if flat(Row(row[1]))[:1] == [Operator("+=")]]
@@ -420,15 +429,3 @@ def check_displays(found: list[Display], world: World, seed: int = 0) -> tuple[i
             except Unreadable as reason:
                 why[str(reason)] = why.get(str(reason), 0) + len(one)
     return good, why
-
-
-__all__ = [
-    "Head",
-    "Untrue",
-    "World",
-    "check_displays",
-    "check_document",
-    "displays",
-    "rows",
-    "walk_blocks",
-]
