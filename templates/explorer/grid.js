@@ -2,7 +2,7 @@
 // a short one; axes before the last two are chosen with selectors.
 
 const BIG = 16; // more rows or columns than this and the grid scrolls
-const WINDOW = 12; // rows and columns then in sight
+const WINDOW = 10; // rows and columns then in sight
 
 function make(tag, className = "", children = [], attributes = {}) {
   const element = document.createElement(tag);
@@ -42,7 +42,7 @@ class Grid {
     this.area.style.height = height * this.size + "px";
     this.frame = make("div", "frame", [], { "aria-hidden": "true" });
     this.area.append(this.frame);
-    this.scroller = make("div", "scroller", [this.area]);
+    this.scroller = make("div", most > BIG ? "scroller long" : "scroller", [this.area]);
     this.scroller.style.maxWidth = room(width);
     this.scroller.style.maxHeight = room(height);
     this.scroller.addEventListener("scroll", () => this.fill(), { passive: true });
@@ -170,6 +170,7 @@ class Grid {
     const cell = this.at(flat);
     cell.tabIndex = 0;
     cell.focus({ preventScroll: true });
+    this.view.uncover(cell);
   }
 
   /** The entry that an arrow key leads to. */

@@ -7,6 +7,7 @@ class View {
     this.numbers = false;
     this.current = null; // {name, flat} that is shown
     this.pinned = null;
+    this.hovered = null; // the entry under the pointer
     this.lit = new Map();
     this.build();
   }
@@ -21,7 +22,7 @@ class View {
     return this.model.scene.words[key].split(/(\{\w+\})/).filter(Boolean).map((piece) => {
       const slot = /^\{(\w+)\}$/.exec(piece);
       return slot ? slots[slot[1]] : piece;
-    }).map((piece) => (typeof piece === "number" ? String(piece) : piece));
+    }).map((piece) => (piece instanceof Node ? again(piece) : String(piece)));
   }
 
   math(...nodes) { return ml("math", nodes); }
@@ -100,11 +101,12 @@ class View {
     const on = (type, act) => this.element.addEventListener(type, act);
     on("pointerover", (event) => {
       const entry = this.entryOf(event.target);
-      if (event.pointerType !== "touch" && entry && !this.pinned) this.show(entry);
+      if (event.pointerType !== "touch") this.hovered = entry;
+      if (this.hovered && !this.pinned) this.show(entry);
       const term = event.target.closest(".piece[data-term]");
       this.stress(term ? +term.dataset.term : null);
     });
-    on("pointerleave", () => { if (!this.pinned) this.show(this.entryOf(document.activeElement)); });
+    on("pointerleave", () => { this.hovered = null; if (!this.pinned) this.show(this.entryOf(document.activeElement)); });
     on("focusin", (event) => {
       const entry = this.entryOf(event.target);
       if (entry && !this.pinned) this.show(entry);
@@ -118,6 +120,14 @@ class View {
     on("dblclick", (event) => { const entry = this.entryOf(event.target); if (entry) this.edit(entry, ""); });
     window.addEventListener("resize", () => this.arrange());
     on("keydown", (event) => this.key(event));
+  }
+
+  /** Scrolls the page until a cell is in sight and not under the formula. */
+  uncover(cell) {
+    const { top, bottom } = cell.getBoundingClientRect();
+    const low = this.answer.getBoundingClientRect().top - 8;
+    if (bottom > low) window.scrollBy({ top: bottom - low, behavior: "instant" });
+    else if (top < 8) window.scrollBy({ top: top - 8, behavior: "instant" });
   }
 
   entryOf(target) {
@@ -180,7 +190,8 @@ class View {
     field.addEventListener("blur", () => { leave(true); leave(false); });
     cell.replaceChildren(field);
     field.focus();
-    if (!start) field.select();
+    if (start) field.setSelectionRange(start.length, start.length);
+    else field.select();
   }
 
   // -- what is shown --------------------------------------------------------------------------
@@ -192,7 +203,7 @@ class View {
 
   pin(entry) {
     this.pinned = entry;
-    if (entry) this.current = entry;
+    this.current = entry ?? this.hovered ?? this.entryOf(document.activeElement);
     this.light();
     const hash = entry ? "#" + this.address(entry.name, entry.flat) : "";
     if (entry || this.addressed(location.hash)) {
@@ -252,6 +263,8 @@ class View {
     if (this.terms) this.follow();
     this.paint();
     this.explain(source);
+    // the formula's place never shrinks: nothing may move under the pointer
+    this.answer.style.minHeight = this.answer.offsetHeight + "px";
   }
 
   mark(key, more) { this.lit.set(key, { terms: [], ...this.lit.get(key), ...more }); }
@@ -286,7 +299,7 @@ class View {
     for (const { tensor, at, hue } of this.terms.outside) this.mark(tensor + "@" + at, { hue, at });
   }
 
-  /** Turns other tensors to a slice in which something is lit. */
+  /** Turns and scrolls other tensors to where something is lit. */
   follow() {
     const found = {};
     for (const [key, { weak }] of this.lit) {
@@ -295,7 +308,7 @@ class View {
     }
     for (const [name, flats] of Object.entries(found)) {
       const grid = this.grids[name];
-      if (grid && name !== this.current.name && !flats.some((flat) => grid.holds(flat))) grid.reveal(flats[0]);
+      if (grid && name !== this.current.name && !flats.some((flat) => grid.at(flat))) grid.reveal(flats[0]);
     }
   }
 
@@ -329,6 +342,7 @@ class View {
     if (key.includes("@")) classes.push("padding");
     if (mark && (mark.terms.length || mark.at)) classes.push(mark.weak ? "weak" : "lit", ...(mark.hue === null || mark.hue === undefined || mark.weak ? [] : ["hue-" + (mark.hue % 9)]));
     for (const name of ["target", "twin", "winner"]) if (mark?.[name]) classes.push(name);
+    if (cell.classList.contains("long")) classes.push("long");
     if (cell.className !== classes.join(" ")) cell.className = classes.join(" ");
   }
 
