@@ -13,7 +13,7 @@ from ..derivations import Gradient
 from ..documents import Block, Heading, Inline, Math, Operator, Paragraph, Row, Symbol, Table
 from ..equations import Statement
 from ..expressions import Condition, Divides, Expr, Read, Reduce, Winner, Within, walk
-from .entries import Frame, entry, holds, positions
+from .entries import Frame, at, entry, holds, positions
 from .notation import EQUALS, affine
 from .phrases import Slot
 from .sample import condition_names
@@ -37,7 +37,7 @@ def meeting_blocks(here: Gradient, sheet: Sheet) -> list[Block]:
     plain = all(part.op in ("", "sum") and part.sign > 0 for part in parts)
     if not plain or not 2 <= len(known) == len(rows) <= ROWS:
         return []
-    here_ = Read(here.of, tuple((Affine.of(k),) for k in place))
+    here_ = Read(here.of, at(one.lhs, place).axes)
     slots: dict[str, Slot] = {"entry": sheet.number(here_), "count": len(rows)}
     slots["tensor"] = Symbol(here.of)
     role = sheet.equation.tensor(here.of).role
@@ -155,14 +155,14 @@ def _fitting(here: Gradient, case: Case, position: int, sheet: Sheet, frame: Fra
     within = next((c for c in conditions if isinstance(c, Within)), None)
     value = divides.value if divides else within.value if within else Affine.of(0)
     quotient = within.value if within else value / divides.divisor if divides else value
-    at = {own: Affine.of(position)}
-    there = affine(value.substitute(at))
+    put = {own: Affine.of(position)}
+    there = affine(value.substitute(put))
     slots: dict[str, Slot] = {
         "index": Symbol(own),
         "position": position,
         "tap": Symbol(tap),
         "value": there,
-        "output": affine(quotient.substitute(at)),
+        "output": affine(quotient.substitute(put)),
         "place": Row((Symbol(own), EQUALS, affine(Affine.of(position)))),
         "tensor": Symbol(here.of),
     }

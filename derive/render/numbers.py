@@ -69,7 +69,7 @@ def _given(example: Example, sheet: Sheet) -> list[Block]:
         (_named(sheet.equation.tensor(of).gradient, sheet), value)
         for of, value in example.gradients
     ]
-    if not all(fits(value.shape) for _, value in (*before, *after, *behind)):
+    if not all(fits(value) for _, value in (*before, *after, *behind)):
         return [Paragraph(sheet.say.say("numbers.large"))]
     gives = Paragraph(sheet.say.say("numbers.gives"))
     back = Paragraph(sheet.say.say("numbers.back"))
@@ -115,7 +115,9 @@ def _entry(
     frame, one = sheet.frame, sheet.one(value)
     if frame is None or not frame.covers(one) or (place is not None and not one.lhs.axes):
         return None
-    where = next(iter(positions(one, frame))) if place is None else place
+    where = next(iter(positions(one, frame)))
+    if place is not None:
+        where = indices(one.lhs, place, frame)
     pieces: list[Math] = []
     total = Rational(0)
     for part in entry(one, where, frame, PRODUCTS + 1):
@@ -135,6 +137,20 @@ def _entry(
         return None
     result = Row((EQUALS, number(float(total))))
     return sheet.number(at(one.lhs, where)), (*pieces, result)
+
+
+def indices(lhs: Read, place: Place, frame: Frame) -> Place:
+    """The values of the indices on a left-hand side at a place of the tensor."""
+    out: list[int] = []
+    for axis, at_ in zip(lhs.axes, place, strict=True):
+        rest = at_
+        values: list[int] = []
+        for part in reversed(axis):  # an axis of several indices, the last running fastest
+            extent = frame.extents[part.bare or ""] if len(axis) > 1 else rest + 1
+            rest, value = divmod(rest, extent)
+            values.append(value)
+        out += reversed(values)
+    return tuple(out)
 
 
 def put(expr: Expr, arrays: Arrays) -> Expr:

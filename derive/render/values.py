@@ -42,24 +42,36 @@ def grouped(text: str) -> str:
 
 
 def array(value: Any) -> Math:
-    """A number, a row, a matrix, or the matrices along the leading axes."""
+    """A number, a row (or a column if that is too wide), a matrix, or several of them."""
     if value.ndim == 0:
         return number(float(value))
     if value.ndim == 1:
-        return Grid((tuple(number(float(v)) for v in value),))
+        row = tuple(number(float(v)) for v in value)
+        return Grid((row,)) if _room(value) else Grid(tuple((one,) for one in row))
     if value.ndim == 2:
         return Grid(tuple(tuple(number(float(v)) for v in row) for row in value))
     parts = [array(value[place]) for place in product(*map(range, value.shape[:-2]))]
     return Fenced("(", joined(parts, COMMA), ")")
 
 
-def fits(shape: tuple[int, ...]) -> bool:
-    """Whether an array of that shape can be printed whole."""
-    columns = shape[-1] if shape else 1
-    return columns * prod(shape[:-2]) <= COLUMNS and prod(shape) <= ENTRIES
+ENTRIES, ROWS, LETTERS = 100, 16, 56
+"""Entries and rows of what is printed whole, and letters that stand in one line."""
 
 
-COLUMNS, ENTRIES = 12, 100
+def fits(value: Any) -> bool:
+    """Whether an array can be printed whole."""
+    if value.ndim == 1:
+        return value.size <= ROWS
+    high = value.ndim < 2 or value.shape[-2] <= ROWS
+    return value.size <= ENTRIES and high and _room(value)
+
+
+def _room(value: Any) -> bool:
+    """Whether rows are short enough; a gap between columns counts as two letters."""
+    longest = max((len(f"{float(v):.{DIGITS}g}") for v in value.ravel()), default=1)
+    columns = (value.shape[-1] if value.ndim else 1) * prod(value.shape[:-2])
+    return columns * (longest + 2) <= LETTERS + 10
+
 
 _NUMBERS = re.compile(r"(?<![\w.])(\d+)\^(-?\d+)(?![\w.])|(?<![\w.])(-?\d+)(?![\w.^])")
 
