@@ -9,23 +9,29 @@ from layers_of import Checked
 from reader import Reader, Unreadable, flat, split
 from world import World, check_rows, displays, rows
 
-from derive.documents import Display, Document, Math, Operator, Row
+from derive.documents import Display, Document, Heading, Math, Operator, Row
 from derive.graphs import INPUT, TARGET
 from derive.render.notes import notes
 
 
 def chapters_of(document: Document, derivation: Any) -> tuple[list[Display], list[list[Display]]]:
-    """The displays about the whole, and those of every layer's own notes.
+    """The displays about the whole, and those of every layer, its own notes before them.
 
-    Nothing else is displayed behind the first ones (a layer of a kind that was there before may
-    be told in short).
+    A layer's chapter has its name in the heading, a display elsewhere in its own name; a layer of
+    a kind that was there before may be told in short.
     """
-    found = list(displays(document.blocks))
-    parts = [list(displays(notes(one).blocks)) for _, one in derivation.pairs()]
-    known = [display.rows for part in parts for display in part]
-    start = next(k for k, display in enumerate(found) if display.rows in known)
-    assert all(display.rows in known for display in found[start:])
-    return found[:start], parts
+    names = [node.name for node, _ in derivation.pairs()]
+    parts = {node.name: list(displays(notes(one).blocks)) for node, one in derivation.pairs()}
+    whole: list[Display] = []
+    chapter = ""
+    for block in document.blocks:
+        if isinstance(block, Heading) and block.level == 1:
+            words = " ".join(part for part in block.text if isinstance(part, str))
+            chapter = next((name for name in names if name in words), "")
+        for display in displays([block]):
+            owner = next((name for name in names if display.name.endswith(f"_{name}")), chapter)
+            (parts[owner] if owner else whole).append(display)
+    return whole, list(parts.values())
 
 
 def check_network(

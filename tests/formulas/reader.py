@@ -58,11 +58,20 @@ class World(Protocol):
     ties: str
     base: int
 
-    def is_tensor(self, name: str) -> bool: ...
-    def extent(self, index: str) -> int: ...
-    def read(self, name: str, place: tuple[Any, ...], env: Env) -> Any: ...
-    def whole(self, name: str) -> Any: ...
-    def defined(self, name: str, place: tuple[Any, ...], env: Env) -> Any: ...
+    def is_tensor(self, name: str) -> bool:
+        """Whether it is a tensor's name, g included."""
+
+    def extent(self, index: str) -> int:
+        """How far an index runs (KeyError if it is none)."""
+
+    def read(self, name: str, place: tuple[Any, ...], env: Env) -> Any:
+        """An entry."""
+
+    def whole(self, name: str) -> Any:
+        """A matrix that was displayed before; None if there is none."""
+
+    def defined(self, name: str, place: tuple[Any, ...], env: Env) -> Any:
+        """An entry by the row that says what it is."""
 
 
 @dataclass(frozen=True)
@@ -201,6 +210,7 @@ class Reader:
         return None
 
     def tensor(self, name: str) -> bool:
+        """Whether a name is a tensor's here, where an index may have it too."""
         return name not in self.bound and self.world.is_tensor(name)
 
     def place(self, parts: tuple[Value, ...], env: Env) -> tuple[Any, ...]:
@@ -283,10 +293,7 @@ class _Descent:
                 return 0
             total: Any = 1
             for below, value in others:
-                if below:
-                    total = divided(total, value(env))
-                else:
-                    total = _times(total, value(env))
+                total = (divided if below else _times)(total, value(env))
             return total
 
         return multiplied
@@ -327,7 +334,7 @@ class _Descent:
         return self.items[start : self.at - 1]
 
     def call(self, name: str) -> Value:
-        """``tanh(a)``, ``max(a, b, c)``; in a list of reads those that do not count are left out."""
+        """``tanh(a)``, ``max(a, b, c)``."""
         if name not in NAMES:
             raise Unreadable(f"no function {name}")
         item = self.peek()

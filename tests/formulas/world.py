@@ -105,12 +105,15 @@ class World:
 
     # -- what the reader asks ----------------------------------------------------------------
     def is_tensor(self, name: str) -> bool:
+        """Whether it is a tensor, or the letter of ∂L/∂y."""
         return name in self.tensors or name in self.letters
 
     def extent(self, index: str) -> int:
+        """How far an index runs; its primes and stars do not matter."""
         return self.extents[bare(index)]
 
     def whole(self, name: str) -> Any:
+        """The matrix C, once it was displayed."""
         return self.arrays.get(f"matrix {name}")
 
     def key(self, name: str) -> str:
@@ -120,12 +123,14 @@ class World:
         return name
 
     def array(self, name: str) -> Any:
+        """The numbers of a tensor."""
         key = self.key(name)
         if key not in self.arrays:
             raise Unreadable(f"{key} is not known yet")
         return self.arrays[key]
 
     def read(self, name: str, place: tuple[Any, ...], env: Env) -> Any:
+        """An entry; outside, what the tensor has there."""
         array = self.array(name)
         if not place and array.ndim:
             return column(array)
@@ -404,9 +409,7 @@ def check_document(document: Document, world: World, seed: int = 0) -> tuple[int
     return check_displays(list(displays(document.blocks)), world, seed)
 
 
-def check_displays(
-    found: list[Display], world: World, seed: int = 0
-) -> tuple[int, dict[str, int]]:
+def check_displays(found: list[Display], world: World, seed: int = 0) -> tuple[int, dict[str, int]]:
     """The same of some displays."""
     return check_rows([rows(display) for display in found], world, seed)
 
