@@ -37,6 +37,7 @@ from .hues import DARK, HUES
 from .mathml import columns, in_line, piece
 from .pasting import pasted
 from .phrases import phrases
+from .svg import svg
 from .templates import template
 from .text import inline as words
 
@@ -239,6 +240,4 @@ def _listing(code: str, language: str) -> str:
 
 
 def _figure(value: Figure) -> str:
-    from .svg import svg
-
     return f"<figure>\n{svg(value)}\n<figcaption>{inline(value.caption)}</figcaption>\n</figure>"
