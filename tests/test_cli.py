@@ -50,7 +50,7 @@ def test_the_main_job_writes_kernel_notes_and_certificate(
     assert "generated/conv2d_3x3_k2x2" in printed.out
     assert sorted(tree(elsewhere)) == [
         f"generated/conv2d_3x3_k2x2/{name}"
-        for name in ("__init__.py", "certificate.json", "kernel.py", "notes.tex")
+        for name in ("__init__.py", "certificate.json", "kernel.py", "notes.html", "notes.tex")
     ]
 
 
@@ -329,8 +329,9 @@ def test_a_pipe_gets_no_colour_and_no_progress() -> None:
 
 def test_two_runs_give_the_same_bytes_whatever_the_hash_seed(elsewhere: Path) -> None:
     words = ["--input", "4x5x5", "--kernel", "3x3", "--filters", "2", "--stride", "2", "--bias"]
+    words += ["--formats", "py,tex,html,ipynb"]
     for seed in ("0", "1", "2"):
         assert run([*words, "--quiet", "--out", seed], PYTHONHASHSEED=seed).returncode == 0
     trees = [tree(elsewhere / seed) for seed in ("0", "1", "2")]
-    assert len(trees[0]) == 4
+    assert len(trees[0]) == 6
     assert trees[0] == trees[1] == trees[2]
