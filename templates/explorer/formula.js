@@ -13,7 +13,15 @@ function shown(value, digits = 4) {
   if (!Number.isFinite(value)) return value < 0 ? "−∞" : "∞";
   if (Math.abs(value) < 1e-13) return "0"; // what rounding left of a 0
   const text = Number.isInteger(value) && Math.abs(value) < 1e6 ? String(value) : String(+value.toPrecision(digits));
-  return text.replace("-", "−");
+  return text.replaceAll("-", "−");
+}
+
+/** A number short enough for a cell. */
+function brief(value) {
+  const size = Math.abs(value), exact = shown(value, 3);
+  if (exact.length <= 5 || !Number.isFinite(value)) return exact;
+  if (size >= 1e5 || size < 0.005) return value.toExponential(0).replace("e+", "e").replaceAll("-", "−");
+  return value.toFixed(size < 10 ? 2 : size < 100 ? 1 : 0).replace("-", "−");
 }
 
 const INFIX = ["+", "−", "=", "·", ",", "∋"];
@@ -31,6 +39,7 @@ const again = (shown) => (typeof shown === "string" ? shown : shown.cloneNode(tr
 const asMathML = {
   row: (...items) => ml("mrow", items),
   sign: (text) => ml("mo", [text], INFIX.includes(text) ? { form: "infix" } : {}),
+  minus: () => ml("mo", ["−"], { form: "prefix", lspace: "0", rspace: "0.05em" }),
   number: (text) => ml("mn", [text]),
   word: (text) => ml("mi", [text], { mathvariant: "normal" }),
   name: ([base, sub, marks]) => {
@@ -48,6 +57,7 @@ const asMathML = {
 const asTeX = {
   row: (...items) => items.join(""),
   sign: (text) => TEX_SIGN[text] ?? text,
+  minus: () => "-",
   number: (text) => text.replace("−", "-").replace("∞", "\\infty "),
   word: (text) => "\\mathrm{" + text + "}",
   name: (letters) => letters[3] + (letters[3].startsWith("\\") ? " " : ""),
@@ -61,6 +71,7 @@ const asTeX = {
 const asText = {
   row: (...items) => items.join(""),
   sign: (text) => (/[+−=≠<>≤≥∋]/.test(text) ? " " + text + " " : text),
+  minus: () => "−",
   number: (text) => text,
   word: (text) => text,
   name: ([base, sub, marks]) => base + sub + marks,
@@ -93,7 +104,7 @@ class Writer {
 
   value(value) {
     const text = this.p.number(shown(Math.abs(value)));
-    return value < 0 ? [SUM, this.p.row(this.p.sign("−"), text)] : [ATOM, text];
+    return value < 0 ? [SUM, this.p.row(this.p.minus(), text)] : [ATOM, text];
   }
 
   /** The pieces of an entry, `{shown, term, hue}`, between which a line may break. */
@@ -167,7 +178,7 @@ class Writer {
     const { p } = this, [a, b, c] = args;
     if (fn === "add") return [SUM, p.row(this.tight(a, SUM), p.sign("+"), this.tight(b, SUM))];
     if (fn === "sub") return [SUM, p.row(this.tight(a, SUM), p.sign("−"), this.tight(b, PRODUCT))];
-    if (fn === "neg") return [SUM, p.row(p.sign("−"), this.tight(a, PRODUCT))];
+    if (fn === "neg") return [SUM, p.row(p.minus(), this.tight(a, PRODUCT))];
     if (fn === "mul") {
       const dot = this.numbers || b.kind === "number" || p === asText;
       return [PRODUCT, p.row(this.tight(a, PRODUCT), ...(dot ? [p.sign("·")] : []), this.tight(b, PRODUCT))];

@@ -35,7 +35,7 @@ class Grid {
   build() {
     const { view } = this, height = this.top + this.rows + this.bottom, width = this.before + this.columns + this.after;
     const most = Math.max(height, width);
-    this.size = most <= 4 ? 46 : most <= 7 ? 40 : 32;
+    this.size = view.size;
     const room = (count) => ((count > BIG ? WINDOW + 0.5 : count) * this.size + 8) + "px";
     this.area = make("div", "area", [], { role: "grid", "aria-rowcount": this.rows, "aria-colcount": this.columns, "aria-label": view.label(this.name) });
     this.area.style.width = width * this.size + "px";
@@ -48,7 +48,7 @@ class Grid {
     this.scroller.addEventListener("scroll", () => this.fill(), { passive: true });
     const caption = make("figcaption", "", view.caption(this.name));
     this.selectors = this.leading.map((size, k) => this.selector(size, k));
-    return make("figure", "grid", [caption, ...(this.selectors.length ? [make("div", "slices", this.selectors)] : []), this.scroller], { "data-tensor": this.name });
+    return make("figure", view.model.given[this.name] ? "grid given" : "grid", [caption, ...(this.selectors.length ? [make("div", "slices", this.selectors)] : []), this.scroller], { "data-tensor": this.name });
   }
 
   /** A choice of the index of one leading axis. */
@@ -144,7 +144,7 @@ class Grid {
     if (view.numbers) {
       const value = model.value(this.name, flat);
       cell.dataset.value = value;
-      cell.textContent = shown(value, this.size > 40 ? 3 : 2);
+      cell.textContent = brief(value);
       cell.classList.toggle("long", cell.textContent.length > 4);
     } else {
       delete cell.dataset.value;

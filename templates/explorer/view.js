@@ -55,6 +55,7 @@ class View {
   build() {
     const { scene } = this.model;
     this.grids = {};
+    this.size = this.cellSize();
     const columns = scene.columns.map((names) => make("div", "column", names.map((name) => {
       this.grids[name] = new Grid(this, name);
       return this.grids[name].element;
@@ -79,6 +80,14 @@ class View {
     this.arrange();
     this.listen();
     this.light();
+  }
+
+  /** One size for all cells, from the longest side there is. */
+  cellSize() {
+    const sides = Object.values(this.model.tensors).flatMap(({ shape, pads }) =>
+      shape.map((size, k) => (k < shape.length - 2 ? 0 : size + (pads ? pads[k][0] + pads[k][1] : 0))));
+    const most = Math.max(1, ...sides.map((side) => Math.min(side, 12)));
+    return most <= 4 ? 46 : most <= 7 ? 40 : 32;
   }
 
   /** Uses the whole page if the column of text is too narrow; sets gradients side by side if all fit. */
