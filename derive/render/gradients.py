@@ -14,6 +14,7 @@ from .grids import turned
 from .meetings import cropped, fitting_blocks, meeting_blocks
 from .notation import EQUALS, Taps
 from .phrases import Slot
+from .reach import windows
 from .remarks import sums_to_one
 from .sheet import Sheet
 from .steps import steps
@@ -105,9 +106,19 @@ def _two_ways(gradient: Gradient, sheet: Sheet) -> list[Block]:
     ]
 
 
+def _spread(gradient: Gradient, sheet: Sheet) -> list[Block]:
+    """Of windows without a kernel: whether going back is copying every entry over its window."""
+    taps, batched = sheet.taps, sheet.equation.tensor(gradient.of).batched
+    if taps is None or taps.tensor or not batched or not (seen := windows(sheet.derivation)):
+        return []
+    overlap = any(field.jump and field.size > field.jump for field in seen)
+    slots: dict[str, Slot] = {"g": sheet.upstream(), "tensor": Symbol(gradient.of)}
+    return [Paragraph(sheet.say.say(f"two_ways.{'overlap' if overlap else 'apart'}", slots))]
+
+
 def _entry_by_entry(gradient: Gradient, here: Gradient, sheet: Sheet) -> list[Block]:
     """Which outputs one entry takes part in; which taps fit, and what falls on the padding."""
-    out: list[Block] = []
+    out = _spread(gradient, sheet)
     if met := meeting_blocks(here, sheet):
         out += [Heading(2, sheet.say.say("headings.meetings")), *met]
     if sheet.equation.tensor(gradient.of).batched:

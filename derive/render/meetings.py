@@ -14,7 +14,7 @@ from ..documents import Block, Heading, Inline, Math, Operator, Paragraph, Row, 
 from ..equations import Statement
 from ..expressions import Condition, Divides, Expr, Read, Reduce, Winner, Within, walk
 from .entries import Frame, at, entry, holds, positions
-from .notation import EQUALS, affine
+from .notation import COMMA, EQUALS, affine, joined
 from .phrases import Slot
 from .sample import condition_names
 from .sheet import Sheet
@@ -181,11 +181,25 @@ def _fitting(here: Gradient, case: Case, position: int, sheet: Sheet, frame: Fra
         rows.append(_fit_row(u, at_tap, value, quotient, divides, within, sheet))
     key = "intro" if divides else "intro_cropped"
     key += "" if within else "_all"
+    reach = range(min(frame.ranges(sheet.one(here.gather).lhs)[own], PLACES))
+    used = [a for a in reach if "used" in _kinds(case, a, frame)]
+    unread = [affine(Affine.of(a)) for a in reach if a not in used]
+    remarks = [say("fitting.phases", slots)] if divides else []
+    if unread:
+        slots["unread"] = joined(unread[:MANY], COMMA)
+        remarks.append(
+            say("fitting.unread_many" if len(unread) > MANY else "fitting.unread", slots)
+        )
     return [
         Heading(2, say("headings.fitting")),
         Paragraph(say(f"fitting.{key}", slots)),
         Table(tuple(head), tuple(rows)),
+        *map(Paragraph, remarks),
     ]
+
+
+MANY = 8
+"""Positions that are listed one by one."""
 
 
 def _fit_row(

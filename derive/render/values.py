@@ -54,32 +54,33 @@ def array(value: Any) -> Math:
     return Fenced("(", joined(parts, COMMA), ")")
 
 
-ENTRIES, ROWS, LETTERS = 100, 16, 56
+ENTRIES, ROWS, LETTERS = 100, 16, 66
 """Entries and rows of what is printed whole, and letters that stand in one line."""
 
 
 def fits(value: Any) -> bool:
     """Whether an array can be printed whole."""
     if value.ndim == 1:
-        return value.size <= ROWS
+        return bool(value.size <= ROWS)
     high = value.ndim < 2 or value.shape[-2] <= ROWS
-    return value.size <= ENTRIES and high and _room(value)
+    return bool(value.size <= ENTRIES and high and _room(value))
 
 
 def _room(value: Any) -> bool:
     """Whether rows are short enough; a gap between columns counts as two letters."""
     longest = max((len(f"{float(v):.{DIGITS}g}") for v in value.ravel()), default=1)
     columns = (value.shape[-1] if value.ndim else 1) * prod(value.shape[:-2])
-    return columns * (longest + 2) <= LETTERS + 10
+    return bool(columns * (longest + 2) <= LETTERS)
 
 
-_NUMBERS = re.compile(r"(?<![\w.])(\d+)\^(-?\d+)(?![\w.])|(?<![\w.])(-?\d+)(?![\w.^])")
+_NUMBERS = re.compile(r"(?<!\w)(?<!\d\.)(?:(\d+)\^(-?\d+)|(-?\d+)(?![\w^]|\.\d))(?!\w)")
 
 
 def in_words(text: str) -> tuple[str | Math, ...]:
     """Words in which powers and integers are mathematics: ``2^-70``, ``16777215``."""
     out: list[str | Math] = []
     end = 0
+    text = re.sub(r"(?<![\w.])1e(-?\d+)", r"10^\1", text.replace("..", " … "))
     for found in _NUMBERS.finditer(text):
         out.append(text[end : found.start()])
         base, power, whole = found.groups()
