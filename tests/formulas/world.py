@@ -33,7 +33,7 @@ from derive.documents import (
     Symbol,
 )
 
-MOST, FEWEST, WORK = 24, 4, 4000
+MOST, FEWEST, WORK = 10, 4, 2000
 """Entries of a row that are compared, drawn at random where there are more; fewer of a row whose
 sums are long, so that an entry's products times the entries are about ``WORK``."""
 
