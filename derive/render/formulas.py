@@ -251,7 +251,9 @@ def _bracket(conditions: tuple[Condition, ...], notation: Notation) -> tuple[int
         for c in conditions
         if isinstance(c, Equal) and notation.kronecker
     ]
-    others = [condition(c) for c in conditions if not isinstance(c, Equal) or not notation.kronecker]
+    others = [
+        condition(c) for c in conditions if not isinstance(c, Equal) or not notation.kronecker
+    ]
     if others:
         deltas.append(Fenced("[", joined(others, COMMA), "]"))
     return (ATOM, deltas[0]) if len(deltas) == 1 else (PRODUCT, joined(deltas, TIMES))
