@@ -23,6 +23,7 @@ from examples import (
     transposed,
 )
 
+from derive import pipeline
 from derive.calculus import rules
 from derive.derivations import Derivation, Form, Step
 from derive.documents import (
@@ -36,6 +37,7 @@ from derive.documents import (
     Steps,
     Table,
 )
+from derive.layers import spec
 from derive.render.forms import form_sentence, reason
 from derive.render.hues import HUES
 from derive.render.notes import equations, notes
@@ -370,6 +372,12 @@ def test_hues_have_enough_contrast_on_white():
     assert all(1.05 / (luminance(colour) + 0.05) >= 4.5 for colour in HUES)
 
 
+def whole(kind: str, **settings: object) -> Document:
+    """The notes with their worked example and their kernel."""
+    made = pipeline.make(pipeline.derive(pipeline.layer(spec(kind, settings))))
+    return pipeline.document(made)
+
+
 TIGHT = {
     "toy": lambda: notes(toy(), CERTIFICATE, "import numpy as np\n"),
     "strided": lambda: notes(strided()),
@@ -384,6 +392,9 @@ TIGHT = {
     "attention": lambda: notes(attention()),
     "transposed": lambda: notes(transposed()),
     "max": lambda: notes(DERIVATIONS["max"]()),
+    "numbers": lambda: whole("conv", input=(5, 5), kernel=(3, 3), stride=2, padding=1),
+    "long_numbers": lambda: whole("cross_entropy", input=(10,)),
+    "ties": lambda: whole("max_pool", input=(6, 6), kernel=3, stride=1, padding=1),
     "root_mean_square": lambda: notes(
         equation("y[i] = x[i]/sqrt(mean[k](x[k]**2) + 0.001)", (("x", (4,)),))
     ),
