@@ -7,7 +7,11 @@
 
 <% include "explorer/formula.js" %>
 
+<% include "explorer/lights.js" %>
+
 <% include "explorer/grid.js" %>
+
+<% include "explorer/answer.js" %>
 
 <% include "explorer/view.js" %>
 

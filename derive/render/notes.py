@@ -79,7 +79,7 @@ def resized(
 ) -> Document:
     """What changes where an equation that was worked through before has other sizes."""
     sheet = Sheet(derivation, style)
-    blocks = [*setting(sheet), *fact_blocks(sheet), *_instances(sheet)]
+    blocks = [*setting(sheet), *explore(sheet), *fact_blocks(sheet), *_instances(sheet)]
     blocks += [*kernel_blocks(source, sheet), *_proof(certificate, sheet)]
     return Document(style.title or derivation.layer.title, tuple(blocks))
 

@@ -140,12 +140,19 @@ class _Maker:
                 yield tensor.name, self._tensor(tensor)
         for tensor in (*equation.tensors, *equation.inner):
             if tensor.gradient in made:
-                yield tensor.gradient, {**self._size(tensor), "of": tensor.name}
+                turned = self._turned(tensor.name)
+                yield tensor.gradient, {**self._size(tensor), **turned, "of": tensor.name}
         if not equation.loss:
             shown = self.sheet.fixed.shown
             first = {"fill": [len(equation.tensors), 4, 1], "of": equation.output.name}
             letters = {"shown": shown} if NAME.fullmatch(shown) else {}
             yield equation.output.gradient, {**self._size(equation.output), **first, **letters}
+
+    def _turned(self, name: str) -> dict[str, str]:
+        """The kernel that a gradient was proved to meet turned by 180°."""
+        forms = (g.form for g in self.sheet.derivation.instance if g.of == name)
+        found = [f.kernel for f in forms if f is not None and f.kind == "full_convolution"]
+        return {"turned": found[0]} if found else {}
 
     def _tensor(self, tensor: Tensor) -> dict[str, Any]:
         (words, *_) = meaning(tensor, self.sheet)

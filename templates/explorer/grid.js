@@ -109,6 +109,12 @@ class Grid {
     }
   }
 
+  /** What the lights call the cell in a row and column of the grid. */
+  key(place) {
+    const [row, column] = place.split(",").map(Number), cell = this.cells.get(place);
+    return cell?.dataset.flat ? this.name + ":" + cell.dataset.flat : this.name + "@" + [...this.slice, row - this.top, column - this.before];
+  }
+
   /** The row that a cell belongs to, for readers of the screen. */
   line(r) {
     if (!this.lines.has(r)) {

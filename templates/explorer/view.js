@@ -1,4 +1,4 @@
-// The view: grids, what is lit in them, the formula below, and what the pointer and the keys do.
+// The view: grids and the answer below them, and what the pointer and the keys do.
 
 class View {
   constructor(element, scene) {
@@ -8,7 +8,7 @@ class View {
     this.current = null; // {name, flat} that is shown
     this.pinned = null;
     this.hovered = null; // the entry under the pointer
-    this.lit = new Map();
+    this.lights = null;
     this.build();
   }
 
@@ -26,7 +26,10 @@ class View {
   }
 
   math(...nodes) { return ml("math", nodes); }
-  letters(name, flat) { return this.math(new Writer(this.model, asMathML).entry(name, flat)); }
+  letters(name, flat = null) {
+    const writer = new Writer(this.model, asMathML);
+    return this.math(flat === null ? writer.symbol(name) : writer.entry(name, flat));
+  }
   plain(name, flat = null) {
     const writer = new Writer(this.model, asText);
     return flat === null ? writer.symbol(name) : writer.entry(name, flat);
@@ -71,12 +74,9 @@ class View {
     this.copy = button("copy", () => this.copyTeX());
     this.hint = make("span", "hint", [this.words("hint")]);
     this.bar = make("div", "bar", [this.toggle, this.release, this.copy, this.hint]);
-    this.sentence = make("p", "sentence");
-    this.formula = make("div", "lines");
-    this.live = make("p", "live", [], { "aria-live": "polite" });
-    this.answer = make("div", "answer", [this.sentence, this.formula, this.live]);
+    this.answer = new Answer(this);
     this.area = make("div", "grids", columns);
-    this.element.append(make("h3", "", [this.words("heading")]), this.bar, this.area, this.answer);
+    this.element.append(make("h3", "", [this.words("heading")]), this.bar, this.area, this.answer.element);
     this.arrange();
     this.listen();
     this.light();
@@ -134,7 +134,7 @@ class View {
   /** Scrolls the page until a cell is in sight and not under the formula. */
   uncover(cell) {
     const { top, bottom } = cell.getBoundingClientRect();
-    const low = this.answer.getBoundingClientRect().top - 8;
+    const low = this.answer.element.getBoundingClientRect().top - 8;
     if (bottom > low) window.scrollBy({ top: bottom - low, behavior: "instant" });
     else if (top < 8) window.scrollBy({ top: top - 8, behavior: "instant" });
   }
@@ -251,108 +251,36 @@ class View {
     return true;
   }
 
-  /** The statement that explains an entry: its own, its gradient's, or that of what it came from. */
-  source({ name, flat }) {
-    const { makes } = this.model.scene, gradient = "d" + name, { of } = this.model.tensors[name];
-    if (makes[name]) return { name, flat };
-    if (makes[gradient]) return { name: gradient, flat };
-    return of && makes[of] ? { name: of, flat } : null;
-  }
-
   light() {
-    const { current } = this, source = current && this.source(current);
-    this.lit = new Map();
-    this.terms = source && new Terms(this.model, source.name, source.flat);
-    if (this.terms) this.collect(source);
-    if (current) this.mark(current.name + ":" + current.flat, { target: true });
-    if (this.numbers) this.crown();
+    this.lights = new Lights(this.model, this.current, this.numbers);
+    const { terms } = this.lights;
     this.element.classList.toggle("pinned", Boolean(this.pinned));
     this.release.disabled = !this.pinned;
-    this.copy.disabled = !this.terms;
-    if (this.terms) this.follow();
+    this.copy.disabled = !terms;
+    if (terms) this.follow();
     this.paint();
-    this.explain(source);
-    // the formula's place never shrinks: nothing may move under the pointer
-    this.answer.style.minHeight = this.answer.offsetHeight + "px";
-  }
-
-  mark(key, more) { this.lit.set(key, { terms: [], ...this.lit.get(key), ...more }); }
-
-  /** Everything that the terms read; with a gradient, also the outputs it came back from. */
-  collect(source) {
-    const { tensors } = this.model, upstream = !this.model.scene.makes[this.current.name] && source.name === tensors[this.current.name].of;
-    const put = (name, flat, hue, weak, term) => {
-      if (!this.grids[name]) return;
-      const key = name + ":" + flat, old = this.lit.get(key);
-      if (old && weak) return; // what decides matters less than what is added up
-      const entry = old && !old.weak ? old : { hue, weak, terms: [] };
-      if (term !== null) entry.terms.push(term);
-      this.lit.set(key, entry);
-    };
-    const several = this.terms.count > 1 && this.terms.count <= 9;
-    for (const { items } of this.terms.parts) for (const { term, hue, body } of items) {
-      const color = hue ?? (this.model.scene.taps || !several ? null : term);
-      const lost = this.numbers && loses(body);
-      for (const { tensor, flat, weak: decides } of entries(body)) {
-        const weak = decides || lost;
-        put(tensor, flat, color, weak, term);
-        const { of } = tensors[tensor];
-        if (of && !weak) put(of, flat, color, false, term); // the entry that this slope came back from
-        else if (upstream && !weak) put("d" + tensor, flat, color, false, term); // where it goes
-      }
-    }
-    if (upstream) put(source.name, source.flat, null, false, null);
-    const made = tensors[source.name].of;
-    if (made && this.current.name === source.name) this.mark(made + ":" + source.flat, { twin: true });
-    if (made && this.current.name === made) this.mark(source.name + ":" + source.flat, { twin: true });
-    for (const { tensor, at, hue } of this.terms.outside) this.mark(tensor + "@" + at, { hue, at });
+    this.answer.show(this.lights);
   }
 
   /** Turns and scrolls other tensors to where something is lit. */
   follow() {
-    const found = {};
-    for (const [key, { weak }] of this.lit) {
-      const [name, flat] = key.split(":");
-      if (flat && !weak) (found[name] ??= []).push(+flat);
-    }
-    for (const [name, flats] of Object.entries(found)) {
-      const grid = this.grids[name];
-      if (grid && name !== this.current.name && !flats.some((flat) => grid.at(flat))) grid.reveal(flats[0]);
-    }
-  }
-
-  /** Marks the entries that win a maximum. */
-  crown() {
-    for (const name of Object.keys(this.model.scene.makes)) {
-      if (this.model.sizes[name] > 1024) continue;
-      for (let flat = 0; flat < this.model.sizes[name]; flat++) {
-        for (const one of this.model.winners(name, flat)) this.mark(one.tensor + ":" + one.flat, { winner: true });
-      }
-    }
+    this.each((grid) => {
+      const found = this.lights.entries(grid.name);
+      if (found.length && grid.name !== this.current.name && !found.some((flat) => grid.at(flat))) grid.reveal(found[0]);
+    });
   }
 
   paint() {
     this.each((grid) => {
-      for (const [key, cell] of grid.cells) {
-        const [row, column] = key.split(",").map(Number);
-        this.dress(cell, cell.dataset.flat ? grid.name + ":" + cell.dataset.flat
-          : grid.name + "@" + [...grid.slice, row - grid.top, column - grid.before]);
-      }
-      const lit = [...this.lit].filter(([key, mark]) => key.startsWith(grid.name + ":") && mark.terms.length && !mark.weak)
-        .map(([key]) => this.model.subscripts(grid.name, +key.split(":")[1]));
-      const around = [...this.lit].filter(([key, mark]) => key.startsWith(grid.name + "@") && mark.at).map(([, mark]) => mark.at);
-      grid.surround([...lit, ...around]);
+      for (const [key, cell] of grid.cells) this.dress(cell, grid.key(key));
+      const lit = this.lights.entries(grid.name).map((flat) => this.model.subscripts(grid.name, flat));
+      grid.surround([...lit, ...this.lights.outside(grid.name)]);
     });
   }
 
   dress(cell, key) {
-    const mark = this.lit.get(key);
-    const classes = ["cell"];
-    if (key.includes("@")) classes.push("padding");
-    if (mark && (mark.terms.length || mark.at)) classes.push(mark.weak ? "weak" : "lit", ...(mark.hue === null || mark.hue === undefined || mark.weak ? [] : ["hue-" + (mark.hue % 9)]));
-    for (const name of ["target", "twin", "winner"]) if (mark?.[name]) classes.push(name);
-    if (cell.classList.contains("long")) classes.push("long");
-    if (cell.className !== classes.join(" ")) cell.className = classes.join(" ");
+    const long = cell.classList.contains("long") ? " long" : "";
+    cell.className = (this.lights?.classes(key) ?? ["cell"]).join(" ") + long;
   }
 
   /** Leaves only the entries of one term bright. */
@@ -360,67 +288,15 @@ class View {
     if (term === this.stressed) return;
     this.stressed = term;
     this.element.classList.toggle("stressed", term !== null);
-    this.each((grid) => { for (const cell of grid.cells.values()) {
-      const mark = this.lit.get(grid.name + ":" + cell.dataset.flat);
-      cell.classList.toggle("stress", term !== null && Boolean(mark?.terms.includes(term)));
-    } });
-  }
-
-  // -- the formula ----------------------------------------------------------------------------
-  explain(source) {
-    this.formula.replaceChildren();
-    if (!this.current) {
-      this.sentence.textContent = this.words("start");
-      this.live.textContent = "";
-      return;
-    }
-    const cell = this.letters(this.current.name, this.current.flat);
-    if (!source) {
-      this.sentence.replaceChildren(...this.phrase("constant", { cell }));
-      this.live.textContent = this.sentence.textContent;
-      return;
-    }
-    this.sentence.replaceChildren(...this.told(source, cell));
-    const value = shown(this.model.value(source.name, source.flat), 6);
-    this.line(asLine(this.model, source, this.terms, false));
-    if (this.numbers) this.line(asLine(this.model, source, this.terms, true), value);
-    const writer = new Writer(this.model, asText);
-    const text = writer.pieces(this.terms).map((piece) => piece.shown).join("");
-    this.live.textContent = writer.entry(source.name, source.flat) + " = " + text + (this.numbers ? " = " + value : "");
-    this.grids[this.current.name].at(this.current.flat)?.setAttribute("aria-label", this.spoken(this.current.name, this.current.flat) + ". " + this.live.textContent);
-  }
-
-  /** The sentence over the formula. */
-  told(source, cell) {
-    const { current, model, terms } = this, { count } = terms, whole = terms.parts.length === 1 && terms.parts[0].op === "sum";
-    const one = count > 1 && whole ? "" : "_one", made = count > 1 ? "" : "_one";
-    const slots = { cell, count, gradient: this.letters(source.name, source.flat), tensor: this.letters(source.name, source.flat) };
-    const winners = this.numbers ? model.winners(source.name, source.flat) : [];
-    const said = (key) => this.phrase(key, slots);
-    if (source.name === current.name) {
-      const out = said(!count ? "nothing" : model.tensors[source.name].of ? "gradient" + one : "computed" + made);
-      if (winners.length > 1) out.push(" ", ...this.phrase("tie_" + model.scene.ties, { ...slots, count: model.scene.ties === "first" ? 0 : winners.length }));
-      return out;
-    }
-    if (source.name !== "d" + current.name) return said("upstream");
-    return said(count ? "given" + one : "nothing_back");
-  }
-
-  /** A line of the formula; it may break between its pieces. */
-  line(pieces, value = null) {
-    const children = pieces.map(({ shown: node, term, hue }) => {
-      const piece = make("span", "piece" + (hue === null || hue === undefined ? "" : " hue-" + (hue % 9)), [this.math(node)]);
-      if (term !== null && term !== undefined) piece.dataset.term = term;
-      return piece;
+    this.each((grid) => {
+      for (const [key, cell] of grid.cells) {
+        cell.classList.toggle("stress", term !== null && Boolean(this.lights.get(grid.key(key))?.terms.includes(term)));
+      }
     });
-    if (value !== null) children.push(make("span", "piece value", [this.math(ml("mo", ["="]), ml("mn", [value]))]));
-    this.formula.append(make("div", "line-of" + (value === null ? "" : " in-numbers"), children));
   }
 
   copyTeX() {
-    const { name, flat } = this.source(this.current), writer = new Writer(this.model, asTeX);
-    const pieces = writer.pieces(this.terms).map((piece) => piece.shown.replace("−", "-")).join(" ");
-    const text = writer.entry(name, flat) + " = " + pieces;
+    const text = latex(this.model, this.lights.source, this.lights.terms);
     const done = () => {
       this.copy.textContent = this.words("copied");
       setTimeout(() => { this.copy.textContent = this.words("copy"); }, 1500);
@@ -428,26 +304,4 @@ class View {
     this.copy.dataset.tex = text;
     (navigator.clipboard?.writeText(text) ?? Promise.reject()).then(done, () => { if (copyBySelection(text)) done(); });
   }
-}
-
-/** Whether an entry takes part only if it wins, and does not win. */
-const loses = (node) => (node.kind === "winner" ? node.share === 0 : node.kind === "call" && node.fn === "mul" && node.args.some(loses));
-
-const same = (one, other) => one.name === other.name && one.flat === other.flat;
-
-/** The left side and the pieces of the right side, in letters or in numbers. */
-function asLine(model, { name, flat }, terms, numbers) {
-  const letters = new Writer(model, asMathML), writer = new Writer(model, asMathML, numbers);
-  const left = numbers ? ml("mrow") : letters.entry(name, flat);
-  return [{ shown: ml("mrow", [left, ml("mo", ["="])]) }, ...writer.pieces(terms)];
-}
-
-/** Copies without the clipboard's own interface, which pages from a file may not have. */
-function copyBySelection(text) {
-  const field = make("textarea", "live", [text]);
-  document.body.append(field);
-  field.select();
-  const copied = document.execCommand("copy");
-  field.remove();
-  return copied;
 }

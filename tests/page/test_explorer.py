@@ -98,6 +98,29 @@ def test_an_upstream_entry_goes_to_everything_its_output_was_made_of(
     assert {k: v for k, v in shown.lit().items() if not k.startswith("y_")} == want
 
 
+def test_the_kernel_is_called_turned_where_that_was_proved(page: Callable[..., Any]) -> None:
+    turned = "x1,1 takes part in 4 products. A slope comes back along each, and "
+    for layer, said in (
+        (toy(), True),
+        (derive.conv(input=(3, 3), kernel=(2, 2), flip=True), False),
+    ):
+        shown = page(layer)
+        shown.hover("x_1_1")
+        assert shown.text(".sentence").startswith(turned)
+        assert ("turned by 180°" in shown.text(".sentence")) == said
+
+
+def test_a_term_of_the_formula_leaves_only_its_own_entries_bright(
+    page: Callable[..., Any],
+) -> None:
+    shown = page(toy(), hash_="#x_1_1")
+    piece = shown.browser.find_element("css selector", ".piece[data-term='1']")
+    shown.do().move_to_element(piece).perform()
+    assert shown.marked("stress") == {"w_0_1", "dy_1_0", "y_1_0"}
+    shown.hover("x_0_0")
+    assert shown.marked("stress") == set()
+
+
 def test_padding_lights_where_the_window_reaches_out(page: Callable[..., Any]) -> None:
     shown = page(derive.conv(input=(5, 5), kernel=(3, 3), stride=2, padding=1))
     shown.hover("y_0_1")
