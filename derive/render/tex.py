@@ -194,9 +194,9 @@ def _joined(value: Display) -> list[tuple[Math, tuple[Math, ...]]]:
 def _figure(value: Figure) -> str:
     """A drawing with its caption, kept on one page and where it stands."""
     return (
-        f"\\begin{{center}}\\begin{{minipage}}{{\\linewidth}}\\centering\n{tikz(value)}\n"
+        f"\\loose\\begin{{center}}\\begin{{minipage}}{{\\linewidth}}\\centering\n{tikz(value)}\n"
         f"\\par\\vspace{{5pt}}\\begin{{minipage}}{{.9\\linewidth}}\\small\\centering\n"
-        f"{inline(value.caption)}\n\\end{{minipage}}\\end{{minipage}}\\end{{center}}"
+        f"{inline(value.caption)}\n\\end{{minipage}}\\end{{minipage}}\\end{{center}}\\keep"
     )
 
 
