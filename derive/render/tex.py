@@ -113,7 +113,7 @@ GAP = 26.0
 
 def _beside(left: Display, right: Display) -> str:
     """Two displays in one line if both fit, else one below the other."""
-    wide = [extent(one) for one in (left, right)]
+    wide = [6 + 1.05 * extent(one) for one in (left, right)]  # an estimate needs some room
     if sum(wide) + GAP > LINE:
         return f"{block(left)}\n{block(right)}"
     spare = (LINE + 20.0 - GAP - sum(wide)) / 2  # displays are as wide as the page's text
