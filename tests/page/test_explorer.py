@@ -273,6 +273,24 @@ def test_the_winners_of_a_pool_are_marked_by_its_rule(page: Callable[..., Any], 
     assert ("share" in shown.text(".sentence")) == (ties == "split")
 
 
+def test_windows_that_an_input_does_not_win_go_dark_with_the_numbers(
+    page: Callable[..., Any],
+) -> None:
+    from selenium.webdriver.common.keys import Keys
+
+    shown = page(derive.max_pool(input=(5, 5), kernel=3, stride=2))
+    shown.hover("x_2_2")
+    windows = {(i, j): 3 * (2 - 2 * i) + 2 - 2 * j for i, j in product((0, 1), (0, 1))}
+    every: Lit = {f"{n}_{i}_{j}": hue for (i, j), hue in windows.items() for n in ("y", "dy")}
+    assert shown.lit() == every
+    assert shown.marked("weak") == {f"x_{a}_{b}" for a, b in product(range(5), range(5))}
+    for cell in ("x_2_2", "x_0_0"):  # the first window has an earlier and larger entry
+        shown.click(cell)
+        shown.keys("9" if cell == "x_2_2" else "10", Keys.ENTER, Keys.ESCAPE)
+    shown.hover("x_2_2")
+    assert shown.lit() == {k: hue for k, hue in every.items() if not k.endswith("_0_0")}
+
+
 def test_what_is_no_number_is_not_taken(page: Callable[..., Any]) -> None:
     from selenium.webdriver.common.keys import Keys
 

@@ -18,7 +18,8 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from test_layers import LAYERS, backward, geometries, numbers, polynomial, unproved
 
-from derive import pipeline
+import derive
+from derive import calculus, pipeline
 from derive.explicit import terms
 from derive.layers import spec
 from derive.render.scene import BATCH, scene
@@ -145,10 +146,18 @@ def won(node: dict[str, Any], values: dict[str, list[float]]) -> float:
     return (value(node["own"], values) == best) / found.count(best)
 
 
-def test_a_sum_of_very_many_products_is_cut_and_says_so(browser: Any, scripts: str) -> None:
-    import derive
-    from derive import calculus
+def test_padding_never_wins_a_maximum(browser: Any, scripts: str) -> None:
+    layer = derive.max_pool(input=(4, 4), kernel=3, stride=2, padding=1)
+    found = scene(Sheet(calculus.derive(layer)))
+    assert found is not None
+    x = -1.0 - np.arange(16.0).reshape(4, 4)
+    given_ = json.dumps({"x": x.ravel().tolist()})
+    y = browser.execute_script(scripts + MODEL + VALUES, found.data, given_)["y"]
+    windows = [x[max(0, i - 1) : i + 2, max(0, j - 1) : j + 2] for i in (0, 2) for j in (0, 2)]
+    assert y == [window.max() for window in windows]
 
+
+def test_a_sum_of_very_many_products_is_cut_and_says_so(browser: Any, scripts: str) -> None:
     found = scene(Sheet(calculus.derive(derive.dense(input=30000, units=1, bias=False))))
     assert found is not None
     ask = (
@@ -158,9 +167,6 @@ def test_a_sum_of_very_many_products_is_cut_and_says_so(browser: Any, scripts: s
 
 
 def test_every_pair_of_places_and_subscripts_fits(browser: Any, scripts: str) -> None:
-    import derive
-    from derive import calculus
-
     found = scene(Sheet(calculus.derive(derive.conv(input=(2, 3, 4), kernel=(2, 2), filters=3))))
     assert found is not None
     ask = "const m = new Model(JSON.parse(arguments[0])); return arguments[1].map(([n, k]) => "
