@@ -7,7 +7,6 @@ is written down, so the text stays as short at 224×224 as at 3×3.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import cached_property
@@ -15,7 +14,7 @@ from typing import Any
 
 from ..affine import Affine
 from ..classes import classes
-from ..documents import Block, Explorer
+from ..documents import Block, Explorer, Symbol
 from ..equations import SKIP_OUTSIDE, Equation, Statement, Tensor
 from ..expressions import Read, reads
 from ..scenes import Scene
@@ -29,8 +28,6 @@ from .texmath import symbol
 BATCH = 3
 """Samples that are shown where the equation mixes the samples of a batch."""
 VERSION = 1
-NAME = re.compile(r"\w+")
-"""A letter for the upstream gradient; any other notation is the fraction ∂L/∂y."""
 
 
 def scene(sheet: Sheet) -> Scene | None:
@@ -143,9 +140,9 @@ class _Maker:
                 turned = self._turned(tensor.name)
                 yield tensor.gradient, {**self._size(tensor), **turned, "of": tensor.name}
         if not equation.loss:
-            shown = self.sheet.fixed.shown
             first = {"fill": [len(equation.tensors), 4, 1], "of": equation.output.name}
-            letters = {"shown": shown} if NAME.fullmatch(shown) else {}
+            letter_ = self.sheet.upstream()  # else it is written as the fraction ∂L/∂y
+            letters = {"shown": letter_.name} if isinstance(letter_, Symbol) else {}
             yield equation.output.gradient, {**self._size(equation.output), **first, **letters}
 
     def _turned(self, name: str) -> dict[str, str]:

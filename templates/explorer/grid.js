@@ -24,6 +24,8 @@ class Grid {
     this.letters = letters;
     const around = pads ? [...Array(Math.max(0, 2 - shape.length)).fill([0, 0]), ...pads].slice(-2) : [[0, 0], [0, 0]];
     [[this.top, this.bottom], [this.before, this.after]] = around;
+    const kernel = view.model.scene.taps?.tensor;
+    this.frames = name !== kernel && name !== "d" + kernel; // windows lie on what a kernel slides over
     this.cells = new Map();
     this.lines = new Map();
     this.active = 0; // the cell that Tab comes to, within the slice

@@ -228,7 +228,7 @@ class View {
 
   /** The entry that a hash names. */
   addressed(hash) {
-    const { name: layer, base } = this.model.scene, text = decodeURIComponent(hash.slice(1));
+    const { name: layer, base } = this.model.scene, text = hash.slice(1);
     const rest = layer && text.startsWith(layer + ".") ? text.slice(layer.length + 1) : layer ? "" : text;
     for (const name of Object.keys(this.grids)) {
       const { shape } = this.model.tensors[name];
@@ -273,7 +273,7 @@ class View {
   paint() {
     this.each((grid) => {
       for (const [key, cell] of grid.cells) this.dress(cell, grid.key(key));
-      const lit = this.lights.entries(grid.name).map((flat) => this.model.subscripts(grid.name, flat));
+      const lit = grid.frames ? this.lights.entries(grid.name).map((flat) => this.model.subscripts(grid.name, flat)) : [];
       grid.surround([...lit, ...this.lights.outside(grid.name)]);
     });
   }

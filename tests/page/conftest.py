@@ -16,6 +16,7 @@ from derive.documents import Document, Explorer, Paragraph
 from derive.render.html import html
 from derive.render.scene import named, scene
 from derive.render.sheet import Sheet
+from derive.specs import PLAIN, Style
 
 
 @pytest.fixture(scope="session")
@@ -118,10 +119,12 @@ def page(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Callable[...
     """``page(layer, …)``: a page with one explorer a layer, named if there are several."""
     folder, numbers = tmp_path_factory.mktemp("pages"), count()
 
-    def make(*layers: Any, names: tuple[str, ...] = (), hash_: str = "") -> Page:
+    def make(
+        *layers: Any, names: tuple[str, ...] = (), hash_: str = "", style: Style = PLAIN
+    ) -> Page:
         blocks: list[Any] = []
         for name, layer in zip(names or ("",), layers, strict=True):
-            found = scene(Sheet(calculus.derive(layer)))
+            found = scene(Sheet(calculus.derive(layer), style))
             assert found is not None
             blocks += [Explorer(named(found, name))] + [Paragraph(("words",))] * 60 * bool(names)
         path = folder / f"{next(numbers)}.html"

@@ -12,6 +12,7 @@ from test_layers import unproved
 
 import derive
 from derive import pipeline
+from derive.specs import Style
 
 Lit = dict[str, int | None]
 
@@ -159,6 +160,17 @@ def test_an_address_leads_to_a_pinned_entry(page: Callable[..., Any], cell: str)
 @pytest.mark.parametrize("hash_", ["#x_3_0", "#x_1", "#nothing", "#x_a_b", "#%22"])
 def test_an_address_that_names_no_entry_pins_nothing(page: Callable[..., Any], hash_: str) -> None:
     assert page(toy(), hash_=hash_).marked("target") == set()
+
+
+def test_entries_count_from_one_where_that_was_asked_for(page: Callable[..., Any]) -> None:
+    shown = page(toy(), hash_="#x_2_2", style=Style(index_base=1, notation="∂L/∂y"))
+    assert shown.marked("target") == {"x_2_2"}
+    assert set(shown.lit()) == {
+        f"{n}_{i}_{j}" for n in ("w", "y", "dy") for i in "12" for j in "12"
+    }
+    start = "∂L/∂x[2,2] = ∂L/∂y[2,2]·w[1,1] + ∂L/∂y[2,1]·w[1,2]"
+    assert shown.text("[aria-live]").startswith(start)
+    assert page(toy(), hash_="#x_0_0", style=Style(index_base=1)).marked("target") == set()
 
 
 def test_tab_and_arrows_walk_and_light(page: Callable[..., Any]) -> None:
@@ -336,6 +348,35 @@ def test_dark_mode_darkens_cells_and_keeps_hues_apart(page: Callable[..., Any]) 
         shown.browser.execute_cdp_cmd(emulate, {"features": []})
     assert len(set(dark)) == len(set(light)) == 4
     assert not set(dark) & set(light)
+
+
+def test_only_a_pinned_entry_is_printed(page: Callable[..., Any]) -> None:
+    shown = page(toy())
+    display = "return getComputedStyle(document.querySelector('.explorer')).display"
+    shown.browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    try:
+        assert shown.run(display) == "none"
+        shown.run("location.hash = '#x_1_1'")
+        shown.wait(lambda: shown.run(display) == "block")
+    finally:
+        shown.browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+
+
+def test_a_finger_pins_where_it_taps(page: Callable[..., Any]) -> None:
+    shown = page(toy())
+    touch = "Emulation.setTouchEmulationEnabled"
+    shown.browser.execute_cdp_cmd(touch, {"enabled": True})
+    try:
+        for cell in ("x_1_1", "y_0_1"):
+            box = shown.cell(cell).rect
+            point = {"x": box["x"] + box["width"] / 2, "y": box["y"] + box["height"] / 2}
+            for kind, points in (("touchStart", [point]), ("touchEnd", [])):
+                event = {"type": kind, "touchPoints": points}
+                shown.browser.execute_cdp_cmd("Input.dispatchTouchEvent", event)
+            shown.wait(lambda: shown.run("return location.hash") == f"#{cell}")  # noqa: B023
+            assert shown.marked("target") == {cell}
+    finally:
+        shown.browser.execute_cdp_cmd(touch, {"enabled": False})
 
 
 def test_a_large_layer_makes_only_the_cells_in_sight(page: Callable[..., Any]) -> None:
