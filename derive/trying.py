@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from math import isfinite, prod
 from typing import TYPE_CHECKING, Any
 
+from .errors import DeriveError
 from .expressions import Call, Expr, Read, Reduce, walk
 from .trials import Check, Example, Place, Slip
 
@@ -141,8 +142,11 @@ class _Run:
 
         batch = self._batched(self.given, self.upstream)
         for mistake in mistakes(self.derivation):
-            arrays = {**batch, **self._inner(batch, mistake.constant)}
-            wrong = self._value(mistake.statement, arrays, dict(mistake.extents))
+            try:
+                arrays = {**batch, **self._inner(batch, mistake.constant)}
+                wrong = self._value(mistake.statement, arrays, dict(mistake.extents))
+            except (ArithmeticError, ValueError, DeriveError):
+                continue  # the mistake divides by 0 or reads what is not there: no number to tell
             if self.equation.tensor(mistake.of).batched:
                 wrong = wrong[0]
             yield from _slip(mistake.kind, mistake.of, gradients[mistake.of], wrong)
@@ -182,6 +186,8 @@ class _Run:
 
         from .expressions import Winner
 
+        if self.upstream is None:
+            return
         for gradient in self.derivation.instance:
             if not any(isinstance(e, Winner) for e in walk(gradient.gather.rhs)):
                 continue

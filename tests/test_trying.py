@@ -186,3 +186,13 @@ def test_linear_means_linear_in_that_tensor_alone():
 def test_a_large_layer_has_no_example():
     d = derive.derive(derive.conv(input=(3, 32, 32), kernel=(3, 3), filters=8))
     assert trying.example(d, d.kernel()) is None
+
+
+def test_a_layer_that_has_no_value_at_whole_numbers_below_one_gets_others():
+    d = derive.derive(derive.equation("y[i] = log(x[i]) + 1/x[i]", {"x": (5,)}))
+    found = trying.example(d, d.kernel())
+    assert found is not None
+    assert (found.value("x") > 0).all()
+    assert np.isfinite(found.output).all()
+    nowhere = derive.derive(derive.equation("y[i] = log(-1 - x[i]*x[i])", {"x": (2,)}))
+    assert trying.example(nowhere, nowhere.kernel()) is None
