@@ -6,6 +6,7 @@ Both are read off the gather form: the products of one entry, and the conditions
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import islice
 
 from ..affine import Affine
@@ -148,78 +149,107 @@ def _position(case: Case, frame: Frame, one: Statement) -> int:
     return max(range(min(frame.ranges(one.lhs)[case[0]], PLACES)), key=worth)
 
 
+@dataclass(frozen=True)
+class _Fit:
+    """The conditions between one own index and one tap: what has to divide, what to lie within."""
+
+    own: str
+    tap: str
+    divides: Divides | None
+    within: Within | None
+
+    @classmethod
+    def of(cls, case: Case) -> _Fit:
+        own, tap, conditions = case
+        divides = next((c for c in conditions if isinstance(c, Divides)), None)
+        return cls(own, tap, divides, next((c for c in conditions if isinstance(c, Within)), None))
+
+    @property
+    def value(self) -> Affine:
+        """What the stride has to divide."""
+        if self.divides is not None:
+            return self.divides.value
+        return self.within.value if self.within is not None else Affine.of(0)
+
+    @property
+    def quotient(self) -> Affine:
+        """The output that a tap belongs to."""
+        if self.within is not None:
+            return self.within.value
+        return self.value / self.divides.divisor if self.divides is not None else self.value
+
+
 def _fitting(here: Gradient, case: Case, position: int, sheet: Sheet, frame: Frame) -> list[Block]:
-    own, tap, conditions = case
-    say = sheet.say.say
-    divides = next((c for c in conditions if isinstance(c, Divides)), None)
-    within = next((c for c in conditions if isinstance(c, Within)), None)
-    value = divides.value if divides else within.value if within else Affine.of(0)
-    quotient = within.value if within else value / divides.divisor if divides else value
-    put = {own: Affine.of(position)}
-    there = affine(value.substitute(put))
-    slots: dict[str, Slot] = {
-        "index": Symbol(own),
-        "position": position,
-        "tap": Symbol(tap),
-        "value": there,
-        "output": affine(quotient.substitute(put)),
-        "place": Row((Symbol(own), EQUALS, affine(Affine.of(position)))),
-        "tensor": Symbol(here.of),
-    }
-    head: list[tuple[Inline, ...]] = [(Symbol(tap),), (there,)]
-    if divides:
-        slots["stride"] = affine(divides.divisor)
-        head += [say("fitting.divisible", slots)]
-    if within:
-        slots["extent"] = affine(within.extent)
-        slots["last"] = affine(within.extent - 1)
-        head += [say("fitting.row", slots)]
+    """The question at one position, a row a tap, and what follows from it."""
+    fit, say = _Fit.of(case), sheet.say.say
+    slots = _fit_slots(here, fit, position)
+    there = affine(fit.value.substitute({fit.own: Affine.of(position)}))
+    head: list[tuple[Inline, ...]] = [(Symbol(fit.tap),), (there,)]
+    head += [say("fitting.divisible", slots)] if fit.divides else []
+    head += [say("fitting.row", slots)] if fit.within else []
     head.append(say("fitting.used"))
-    rows = []
-    for u in range(frame.extents[tap]):
-        at_tap = {own: position, tap: u}
-        rows.append(_fit_row(u, at_tap, value, quotient, divides, within, sheet))
-    key = "intro" if divides else "intro_cropped"
-    key += "" if within else "_all"
-    reach = range(min(frame.ranges(sheet.one(here.gather).lhs)[own], PLACES))
-    used = [a for a in reach if "used" in _kinds(case, a, frame)]
-    unread = [affine(Affine.of(a)) for a in reach if a not in used]
-    remarks = [say("fitting.phases", slots)] if divides else []
-    if unread:
-        slots["unread"] = joined(unread[:MANY], COMMA)
-        remarks.append(
-            say("fitting.unread_many" if len(unread) > MANY else "fitting.unread", slots)
-        )
+    taps = range(frame.extents[fit.tap])
+    rows = tuple(_fit_row(fit, {fit.own: position, fit.tap: u}, sheet) for u in taps)
+    key = "intro" if fit.divides else "intro_cropped"
+    key += "" if fit.within else "_all"
     return [
         Heading(2, say("headings.fitting")),
         Paragraph(say(f"fitting.{key}", slots)),
-        Table(tuple(head), tuple(rows)),
-        *map(Paragraph, remarks),
+        Table(tuple(head), rows),
+        *_fit_remarks(here, case, slots, sheet, frame),
     ]
+
+
+def _fit_slots(here: Gradient, fit: _Fit, position: int) -> dict[str, Slot]:
+    put = {fit.own: Affine.of(position)}
+    slots: dict[str, Slot] = {
+        "index": Symbol(fit.own),
+        "tap": Symbol(fit.tap),
+        "value": affine(fit.value.substitute(put)),
+        "output": affine(fit.quotient.substitute(put)),
+        "place": Row((Symbol(fit.own), EQUALS, affine(Affine.of(position)))),
+        "tensor": Symbol(here.of),
+    }
+    if fit.divides is not None:
+        slots["stride"] = affine(fit.divides.divisor)
+    if fit.within is not None:
+        slots["last"] = affine(fit.within.extent - 1)
+    return slots
+
+
+def _fit_remarks(
+    here: Gradient, case: Case, slots: dict[str, Slot], sheet: Sheet, frame: Frame
+) -> list[Block]:
+    """The polyphase form, and the positions that no tap reaches."""
+    say = sheet.say.say
+    out: list[Block] = [Paragraph(say("fitting.phases", slots))] if "stride" in slots else []
+    reach = range(min(frame.ranges(sheet.one(here.gather).lhs)[case[0]], PLACES))
+    unread = [affine(Affine.of(a)) for a in reach if "used" not in _kinds(case, a, frame)]
+    if unread:
+        slots = {**slots, "unread": joined(unread[:MANY], COMMA)}
+        many = "_many" if len(unread) > MANY else ""
+        out.append(Paragraph(say(f"fitting.unread{many}", slots)))
+    return out
 
 
 MANY = 8
 """Positions that are listed one by one."""
 
 
-def _fit_row(
-    u: int,
-    values: dict[str, int],
-    value: Affine,
-    quotient: Affine,
-    divides: Divides | None,
-    within: Within | None,
-    sheet: Sheet,
-) -> tuple[tuple[Inline, ...], ...]:
+def _fit_row(fit: _Fit, values: dict[str, int], sheet: Sheet) -> tuple[tuple[Inline, ...], ...]:
+    """Tap, what has to be divided, whether it can be, the output, whether there is one."""
     say = sheet.say.say
     yes, no = say("table.yes"), say("table.no")
-    row: list[tuple[Inline, ...]] = [(affine(Affine.of(u)),), (_whole(value, values),)]
-    whole = divides is None or holds(divides, values)
-    inside = within is None or (whole and holds(within, values))
-    if divides:
+    row: list[tuple[Inline, ...]] = [
+        (affine(Affine.of(values[fit.tap])),),
+        (_whole(fit.value, values),),
+    ]
+    whole = fit.divides is None or holds(fit.divides, values)
+    inside = fit.within is None or (whole and holds(fit.within, values))
+    if fit.divides:
         row.append(yes if whole else no)
-    if within:
-        shown: tuple[Inline, ...] = (_whole(quotient, values),) if whole else ("–",)
+    if fit.within:
+        shown: tuple[Inline, ...] = (_whole(fit.quotient, values),) if whole else ("–",)
         row.append(shown if not whole or inside else (*shown, *say("fitting.outside")))
     row.append(yes if whole and inside else no)
     return tuple(row)

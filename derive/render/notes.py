@@ -32,11 +32,12 @@ from .grids import forward_grids
 from .listing import kernel_blocks
 from .matrix import matrix_blocks
 from .notation import COMMA, joined
-from .numbers import example_blocks, slip_blocks
+from .numbers import example_blocks
 from .proof import omitted, sentences
 from .scene import explore
 from .setting import setting
 from .sheet import Sheet
+from .slips import slip_blocks
 from .steps import steps
 
 

@@ -24,7 +24,7 @@ from ..documents import (
 )
 from ..equations import Statement
 from ..expressions import Call, Expr, Number, Read, Reduce, rebuild
-from ..trials import Check, Example, Place, Slip
+from ..trials import Check, Example, Place
 from .entries import Frame, Part, at, entry, positions
 from .notation import DEL, EQUALS, MINUS, PLUS
 from .phrases import Slot
@@ -282,33 +282,3 @@ def precise(value: float) -> Math:
 
 def _at(of: str, place: Place, sheet: Sheet) -> Math:
     return sheet.number(Read(of, tuple((Affine.of(k),) for k in place)))
-
-
-# -- mistakes ------------------------------------------------------------------------------------
-def slip_blocks(example: Example | None, sheet: Sheet) -> list[Block]:
-    """Known mistakes, each with the first entry that it changes in the example, and how."""
-    if example is None or not example.slips:
-        return []
-    say = sheet.say.say
-    head = tuple(say(f"slips.{key}") for key in ("mistake", "entry", "right", "wrong", "share"))
-    rows = tuple(_slip(slip, sheet) for slip in example.slips)
-    out: list[Block] = [Heading(1, say("headings.slips")), Paragraph(say("slips.intro"))]
-    out.append(Table(head, rows))
-    if any(slip.batch > 1 for slip in example.slips):
-        out.append(Paragraph(say("slips.two_samples")))
-    return out
-
-
-def _slip(slip: Slip, sheet: Sheet) -> tuple[tuple[Inline, ...], ...]:
-    role = sheet.equation.tensor(slip.of).role
-    keys = tuple(f"slips.{key}" for key in (f"{slip.kind}_{role}", slip.kind, "unknown"))
-    slots: dict[str, Slot] = {"kind": slip.kind, "tensor": Symbol(slip.of)}
-    lhs = Read(sheet.equation.tensor(slip.of).gradient, tuple((Affine.of(k),) for k in slip.place))
-    share: dict[str, Slot] = {"count": slip.count, "total": slip.total}
-    return (
-        sheet.say.first(keys, slots),
-        (sheet.number(lhs),),
-        (number(slip.right),),
-        (number(slip.wrong),),
-        sheet.say.say("slips.of", share),
-    )
