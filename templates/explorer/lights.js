@@ -76,8 +76,11 @@ class Lights {
   }
 
   /** The entries of a tensor that are lit and not only compared. */
-  entries(name) {
-    return [...this.marks].filter(([key, { terms, weak }]) => key.startsWith(name + ":") && terms.length && !weak)
+  entries(name) { return this.those(name, ({ terms, weak }) => terms.length && !weak); }
+
+  /** The entries of a tensor whose marks are such. */
+  those(name, such) {
+    return [...this.marks].filter(([key, mark]) => key.startsWith(name + ":") && such(mark))
       .map(([key]) => +key.slice(name.length + 1));
   }
 

@@ -265,7 +265,7 @@ class View {
   /** Turns and scrolls other tensors to where something is lit. */
   follow() {
     this.each((grid) => {
-      const found = this.lights.entries(grid.name);
+      const found = [...this.lights.those(grid.name, ({ twin }) => twin), ...this.lights.entries(grid.name)];
       if (found.length && grid.name !== this.current.name && !found.some((flat) => grid.at(flat))) grid.reveal(found[0]);
     });
   }

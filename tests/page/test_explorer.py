@@ -401,6 +401,12 @@ def test_slices_turn_to_what_is_lit(page: Callable[..., Any]) -> None:
     }
 
 
+def test_a_gradient_turns_to_the_slice_of_its_entry(page: Callable[..., Any]) -> None:
+    shown = page(derive.conv(input=(2, 4, 4), kernel=(3, 3), filters=3), hash_="#x_1_2_2")
+    assert shown.marked("twin") == {"dx_1_2_2"}
+    assert all(cell.startswith("w_0_1_") for cell in shown.lit() if cell[0] == "w")
+
+
 def test_explorers_of_a_network_wait_until_they_are_seen_or_addressed(
     page: Callable[..., Any],
 ) -> None:
