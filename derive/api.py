@@ -37,7 +37,7 @@ from .shown import Layer, Network, ShownDerivation, gradients, network_shapes, p
 from .specs import Options, Style
 
 if TYPE_CHECKING:
-    from .render.glance import Glance
+    from .render.html.glance import Glance
 
 
 def layer_function(name: str) -> Callable[..., Layer]:
@@ -204,12 +204,12 @@ class Derivation(Results, derivations.Derivation):
         return self.layer.slug
 
     def __str__(self) -> str:
-        from .render.summary import summary
+        from .render.terminal.summary import summary
 
         return summary(self)
 
     def _glance(self) -> Glance:
-        from .render.glance import Glance, derived, shapes
+        from .render.html.glance import Glance, derived, shapes
 
         return Glance(self.layer.title, shapes(self.equation), (("", derived(self)),))
 
@@ -227,12 +227,12 @@ class NetworkDerivation(Results, graphs.NetworkDerivation):
         return _wrapped(super().of(name))
 
     def __str__(self) -> str:
-        from .render.overview import overview
+        from .render.terminal.overview import overview
 
         return overview(self)
 
     def _glance(self) -> Glance:
-        from .render.glance import Glance, derived
+        from .render.html.glance import Glance, derived
 
         every = tuple((node.name, derived(one)) for node, one in self.pairs())
         return Glance(self.network.title, network_shapes(self.network), every)

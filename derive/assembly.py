@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from .documents import Document
     from .equations import Layer
     from .graphs import Draft, Network, NetworkDerivation, NetworkSpec, Node
-    from .render.chapters import Trial
     from .render.notebook import Runnable
+    from .render.notes.chapters import Trial
     from .writing import Content
 
 Shape = tuple[int, ...]
@@ -184,7 +184,7 @@ def module(made: Assembled) -> ModuleType:
 
 def summary(made: Assembled, names: Iterable[str], **style: Any) -> str:
     """What a person reads: shapes, formulas, counts and what was proved."""
-    from .render.overview import overview
+    from .render.terminal.overview import overview
 
     return overview(made.derivation, made.certificates, made.certificate, names, **style)
 
@@ -221,7 +221,7 @@ def runnable(made: Assembled) -> Runnable:
 
 def document(made: Assembled, style: Style = PLAIN) -> Document:
     """The notes, before any format is chosen."""
-    from .render.chapters import chapters
+    from .render.notes.chapters import chapters
 
     trial = _trial(made)
     return chapters(made.derivation, made.certificates, made.certificate, trial, style)
@@ -232,7 +232,7 @@ def _trial(made: Assembled) -> Trial | None:
     import numpy as np
 
     from .graphs import INPUT, TARGET
-    from .render.chapters import SHOWN, WIDEST, Trial
+    from .render.notes.chapters import SHOWN, WIDEST, Trial
 
     network = made.derivation.network
     widest = max((n for _, tensor in network.parameters for n in tensor.sizes()), default=0)

@@ -66,7 +66,7 @@ def layer(spec: Spec, options: Options = DEFAULTS) -> Layer:
 def check(style: Style, *equations: Equation) -> None:
     """Refuse a letter, a language or templates that cannot be, before any work is done."""
     if style.notation != PLAIN.notation:
-        from .render.notation import Notation
+        from .render.mathematics.notation import Notation
 
         for equation in equations:
             Notation.of(equation, style.notation)
@@ -153,10 +153,10 @@ def printed(
 def _printers(
     language: str, run: Callable[[], Runnable | None]
 ) -> dict[str, Callable[[Document], Content]]:
-    from .render.html import html
+    from .render.html.page import html
     from .render.notebook import notebook
-    from .render.tex import tex
-    from .render.typst import typst
+    from .render.tex.page import tex
+    from .render.typst.page import typst
     from .typesetting import pdf
 
     def pages(document: Document) -> Content:
@@ -171,8 +171,8 @@ def _printers(
 
 def runnable(made: Made) -> Runnable | None:
     """What a notebook runs: the kernel, on a batch where the equation mixes samples."""
+    from .render.mathematics.sample import batch_names
     from .render.notebook import Given, Runnable
-    from .render.sample import batch_names
 
     if not made.source:
         return None
@@ -194,7 +194,7 @@ def counted(equation: Equation, tensor: Tensor) -> int:
 
 def document(made: Made, style: Style = PLAIN) -> Document:
     """The notes, before any format is chosen."""
-    from .render.notes import notes
+    from .render.notes.layer import notes
     from .trying import example
 
     tried = example(made.derivation, module(made)) if made.source else None

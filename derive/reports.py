@@ -95,7 +95,7 @@ def _summary(
     if isinstance(made, Assembled):
         text = assembly.summary(made, listed, **look)
     else:
-        from .render.summary import summary
+        from .render.terminal.summary import summary
 
         text = summary(made.derivation, made.certificate, listed, **look)
     say, ends = phrases(style.language), [] if made.source else ["terminal.symbolic"]

@@ -10,7 +10,7 @@ from . import derivations, equations, graphs
 
 if TYPE_CHECKING:
     from .certificates import Certificate
-    from .render.glance import Glance
+    from .render.html.glance import Glance
 
 
 class Shown:
@@ -20,12 +20,12 @@ class Shown:
         raise NotImplementedError
 
     def _repr_latex_(self) -> str:
-        from .render.glance import latex
+        from .render.html.glance import latex
 
         return latex(self._glance())
 
     def _repr_html_(self) -> str:
-        from .render.glance import html
+        from .render.html.glance import html
 
         return html(self._glance())
 
@@ -34,7 +34,7 @@ class ShownDerivation(Shown):
     """Formulas, and what was proved if that was asked for already: showing proves nothing."""
 
     def _repr_html_(self) -> str:
-        from .render.glance import html
+        from .render.html.glance import html
 
         made = vars(self).get("made")
         certificate: Certificate | None = None if made is None else made.certificate
@@ -45,7 +45,7 @@ class Layer(Shown, equations.Layer):
     """A layer that a notebook shows."""
 
     def _glance(self) -> Glance:
-        from .render.glance import Glance, lines, shapes
+        from .render.html.glance import Glance, lines, shapes
 
         equation = self.equation
         parts = (("", lines(equation, equation.statements)),)
@@ -59,7 +59,7 @@ class Gradient(Shown, derivations.Gradient):
     equation: equations.Equation | None = None
 
     def _glance(self) -> Glance:
-        from .render.glance import Glance, lines
+        from .render.html.glance import Glance, lines
 
         assert self.equation is not None  # the interface gives it to every gradient
         ways = dict.fromkeys((self.gather, *self.scatters))
@@ -70,7 +70,7 @@ class Network(Shown, graphs.Network):
     """A network that a notebook shows."""
 
     def _glance(self) -> Glance:
-        from .render.glance import Glance, lines
+        from .render.html.glance import Glance, lines
 
         parts = tuple(
             (node.name, lines(node.layer.equation, node.layer.equation.statements))
@@ -81,7 +81,7 @@ class Network(Shown, graphs.Network):
 
 def network_shapes(network: graphs.Network) -> tuple[tuple[str, str], ...]:
     """The sample, and what each layer gives."""
-    from .render.glance import size
+    from .render.html.glance import size
 
     names = (graphs.INPUT, *(node.name for node in network.nodes))
     return tuple((name, size(network.shape(name))) for name in names)

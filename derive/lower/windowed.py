@@ -1,6 +1,6 @@
 """The trilinear form behind convolution, and which statement of a derivation is one of its sides.
 
-    Φ(wide, kernel, narrow) = Σ wide[n, g, c, s·i + d·u + o] · kernel[g, f, c, u] · narrow[n, g, f, i]
+    Φ = Σ wide[n, g, c, s·i + d·u + o] · kernel[g, f, c, u] · narrow[n, g, f, i]
 
 A convolution's forward pass is ∂Φ/∂narrow, its gradients are ∂Φ/∂kernel and ∂Φ/∂wide, and the
 gathered gradient of x is ∂Φ/∂narrow of another such form. So a strategy asks one thing of a

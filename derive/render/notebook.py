@@ -31,12 +31,12 @@ from ..documents import (
     Steps,
     Table,
 )
+from .html.svg import svg
 from .hues import HUES
-from .linebreaks import split
+from .layout.breaks import split
 from .phrases import phrases
-from .svg import svg
 from .templates import template
-from .texmath import formula, in_line, width
+from .tex.mathematics import formula, in_line, width
 
 LINE = 620.0
 """The width of a displayed line in points; a notebook scrolls where one is longer."""

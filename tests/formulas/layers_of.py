@@ -17,7 +17,7 @@ from derive.classes import classes
 from derive.documents import Document, Math, Numeral, Operator, Paragraph, Scripts, Symbol
 from derive.equations import Layer
 from derive.functions import arithmetic
-from derive.render.notes import notes
+from derive.render.notes.layer import notes
 from derive.specs import PLAIN, Style
 
 Checked = tuple[int, dict[str, int]]

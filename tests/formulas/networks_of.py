@@ -11,7 +11,7 @@ from world import World, check_rows, displays, rows
 
 from derive.documents import Display, Document, Heading, Math, Operator, Row
 from derive.graphs import INPUT, TARGET
-from derive.render.notes import notes
+from derive.render.notes.layer import notes
 
 
 def chapters_of(document: Document, derivation: Any) -> tuple[list[Display], list[list[Display]]]:

@@ -26,8 +26,8 @@ from derive.certificates import Certificate
 from derive.documents import Big, Math, Operator, Row, Scripts, Symbol
 from derive.explicit import terms
 from derive.layers import spec
-from derive.render.notes import equations, notes
-from derive.render.texmath import formula
+from derive.render.notes.layer import equations, notes
+from derive.render.tex.mathematics import formula
 from derive.specs import Style
 
 DRAWN = settings(

@@ -13,9 +13,9 @@ import pytest
 
 from derive import calculus
 from derive.documents import Document, Explorer, Paragraph
-from derive.render.html import html
-from derive.render.scene import named, scene
-from derive.render.sheet import Sheet
+from derive.render.html.page import html
+from derive.render.notes.scene import named, scene
+from derive.render.notes.sheet import Sheet
 from derive.specs import PLAIN, Style
 
 

@@ -17,8 +17,8 @@ import derive
 from derive import calculus, pipeline
 from derive.explicit import terms
 from derive.layers import spec
-from derive.render.scene import BATCH, named, scene
-from derive.render.sheet import Sheet
+from derive.render.notes.scene import BATCH, named, scene
+from derive.render.notes.sheet import Sheet
 
 DRAWN = settings(
     max_examples=2,

@@ -22,8 +22,8 @@ import derive
 from derive import calculus, pipeline
 from derive.explicit import terms
 from derive.layers import spec
-from derive.render.scene import BATCH, scene
-from derive.render.sheet import Sheet
+from derive.render.notes.scene import BATCH, scene
+from derive.render.notes.sheet import Sheet
 from derive.render.templates import folder
 
 DRAWN = settings(

@@ -10,8 +10,8 @@ import pytest
 from derive import calculus, conv
 from derive.derivations import Derivation
 from derive.documents import Steps
-from derive.render.html import html
-from derive.render.notes import notes
+from derive.render.html.page import html
+from derive.render.notes.layer import notes
 
 
 def toy() -> Derivation:

@@ -15,10 +15,10 @@ import derive
 from derive import pipeline
 from derive.documents import Beside, Display, Document, Heading, Listing, Steps, Table
 from derive.layers import spec
-from derive.render.depends import depends
-from derive.render.notes import notes, resized
-from derive.render.text import inline, line
-from derive.render.values import array, in_words, number
+from derive.render.notes.depends import depends
+from derive.render.notes.layer import notes, resized
+from derive.render.notes.values import array, in_words, number
+from derive.render.terminal.text import inline, line
 from derive.specs import Style
 
 

@@ -13,21 +13,21 @@ from examples import conv, equation, named, softmax, transposed
 
 import derive
 from derive.documents import Cell, Document, Edge, Figure, Label, Paragraph
-from derive.render.chapters import _by, _value
-from derive.render.figures.columns import columns
-from derive.render.figures.connections import connections
-from derive.render.figures.dilute import dilute
-from derive.render.figures.network import network_figure
-from derive.render.figures.placed import forward_figures, gradient_figures, matrix_figures
-from derive.render.figures.reach import reach
-from derive.render.figures.sharing import sharing
-from derive.render.figures.windows import windows
-from derive.render.figures.winners import winners
+from derive.render.html.svg import svg
+from derive.render.notes.chapters import _by, _value
+from derive.render.notes.figures.columns import columns
+from derive.render.notes.figures.connections import connections
+from derive.render.notes.figures.dilute import dilute
+from derive.render.notes.figures.network import network_figure
+from derive.render.notes.figures.placed import forward_figures, gradient_figures, matrix_figures
+from derive.render.notes.figures.reach import reach
+from derive.render.notes.figures.sharing import sharing
+from derive.render.notes.figures.windows import windows
+from derive.render.notes.figures.winners import winners
+from derive.render.notes.sheet import Sheet
 from derive.render.phrases import phrases
-from derive.render.sheet import Sheet
-from derive.render.svg import svg
-from derive.render.tex import tex
-from derive.render.text import inline, line
+from derive.render.terminal.text import inline, line
+from derive.render.tex.page import tex
 
 
 def cells(figure: Figure, letter: str = "") -> list[Cell]:

@@ -49,12 +49,12 @@ from derive.documents import (
     Table,
     Upright,
 )
-from derive.render.highlight import highlighted
-from derive.render.html import html
+from derive.render.html.highlight import highlighted
+from derive.render.html.page import html
+from derive.render.html.pasting import pasted
 from derive.render.hues import DARK, HUES
-from derive.render.letters import GREEK
-from derive.render.notes import equations, notes
-from derive.render.pasting import pasted
+from derive.render.mathematics.letters import GREEK
+from derive.render.notes.layer import equations, notes
 from derive.render.templates import folder
 from derive.scenes import Scene
 

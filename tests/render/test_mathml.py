@@ -22,7 +22,7 @@ from derive.documents import (
     Symbol,
     Upright,
 )
-from derive.render.mathml import columns, element, in_line, piece
+from derive.render.html.mathml import columns, element, in_line, piece
 
 X, INDEX = Symbol("x"), Symbol("i")
 PLUS, MINUS, EQUALS, TIMES = (Operator(c) for c in "+−=\u2062")

@@ -38,16 +38,16 @@ from derive.documents import (
     Table,
 )
 from derive.layers import spec
-from derive.render.forms import form_sentence, reason
 from derive.render.hues import HUES
-from derive.render.notes import equations, notes
+from derive.render.notes.forms import form_sentence, reason
+from derive.render.notes.layer import equations, notes
+from derive.render.notes.sheet import Sheet
+from derive.render.notes.steps import sentence
 from derive.render.phrases import Phrases, phrases
-from derive.render.sheet import Sheet
-from derive.render.steps import sentence
-from derive.render.summary import summary
-from derive.render.tex import tex
-from derive.render.text import inline, line
-from derive.render.texwords import escape
+from derive.render.terminal.summary import summary
+from derive.render.terminal.text import inline, line
+from derive.render.tex.page import tex
+from derive.render.tex.words import escape
 from derive.specs import Style
 
 DERIVATIONS = {

@@ -7,9 +7,9 @@ from itertools import product
 import pytest
 from examples import conv, equation, named, softmax
 
-from derive.render.painted import Painted
-from derive.render.picture import Windows, picture, windows
-from derive.render.sheet import Sheet
+from derive.render.notes.sheet import Sheet
+from derive.render.terminal.painted import Painted
+from derive.render.terminal.picture import Windows, picture, windows
 
 Place = tuple[int, int]
 

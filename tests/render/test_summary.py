@@ -23,11 +23,11 @@ from examples import (
 import derive
 from derive import pipeline
 from derive.derivations import Derivation
-from derive.render.ansi import MIDDLE, luminance, neutral
 from derive.render.hues import HUES
-from derive.render.overview import overview
-from derive.render.rails import rails
-from derive.render.summary import summary
+from derive.render.terminal.ansi import MIDDLE, luminance, neutral
+from derive.render.terminal.overview import overview
+from derive.render.terminal.rails import rails
+from derive.render.terminal.summary import summary
 
 DERIVATIONS = {
     "toy": toy,

@@ -17,7 +17,7 @@ from derive.documents import (
     Symbol,
     Table,
 )
-from derive.render.tex import LINE, block, extent, tex
+from derive.render.tex.page import LINE, block, extent, tex
 from derive.scenes import Scene
 
 

@@ -46,10 +46,10 @@ from derive.documents import (
 )
 from derive.equations import Layer
 from derive.graphs import Network
-from derive.render.notes import equations, notes
-from derive.render.tex import tex
-from derive.render.typst import typst
-from derive.render.typstwords import string
+from derive.render.notes.layer import equations, notes
+from derive.render.tex.page import tex
+from derive.render.typst.page import typst
+from derive.render.typst.words import string
 from derive.scenes import Scene
 
 DOCUMENTS = {
