@@ -110,13 +110,11 @@ def check_layer(
     style: Style = PLAIN,
     seed: int = 0,
     change: Change = lambda document: document,
-    strict: bool = False,
 ) -> Checked:
     """Every row of a layer's notes against its kernel: how many held, why others were not read."""
     derivation = pipeline.derive(layer)
     document = notes(derivation, style=style)
     world = world_of(derivation, document, seed, style.index_base)
-    world.strict = strict
     return check_document(change(document), world, seed)
 
 

@@ -37,9 +37,6 @@ MOST, FEWEST, WORK = 10, 4, 2000
 """Entries of a row that are compared, drawn at random where there are more; fewer of a row whose
 sums are long, so that an entry's products times the entries are about ``WORK``."""
 
-OFFSET = "y = C·x where y has an offset"
-"""A known mistake of the notes: a bias is left out of the display of the matrix."""
-
 TermRow = tuple[Math, tuple[Math, ...]]
 
 
@@ -83,7 +80,6 @@ class World:
     exact: bool
     letters: dict[str, str] = field(default_factory=dict)
     index_base: int = 0
-    strict: bool = False
     extents: dict[str, int] = field(default_factory=dict)
     composed: dict[tuple[str, int], tuple[int, ...]] = field(default_factory=dict)
     statements: dict[str, tuple[Math, tuple[Math, ...]]] = field(default_factory=dict)
@@ -328,10 +324,8 @@ class World:
         sides = split(flat(Row(pieces))[1:], "=")
         wanted = reader.formula(left)({})
         for side in sides:
-            if len(side) == 2 and all(isinstance(item, Grid) for item in side):
+            if len(side) > 1 and all(isinstance(item, Grid) for item in side[:2]):
                 self.arrays["matrix C"] = reader.formula([side[0]])({})
-            if len(self.equation.tensors) > 2 and not self.strict:
-                raise Unreadable(OFFSET)
             self._same(_value(side, reader)({}), wanted, left)
 
     def _same(self, found: Any, wanted: Any, left: Math, place: Any = "") -> None:

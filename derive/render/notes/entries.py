@@ -131,8 +131,20 @@ def entry(
     for sign, term in terms(statement.rhs):
         part = _part(sign, substitute(term, values), frame, limit)
         if part.products:
-            parts.append(part)
+            parts.append(_signed(part))
     return tuple(parts)
+
+
+def _signed(part: Part) -> Part:
+    """A minus sign that all products have stands between them, not in front of each."""
+    bodies = [one.body for one in part.products]
+    inner = [b.args[0] for b in bodies if isinstance(b, Call) and b.fn == "neg"]
+    if part.op not in ("", "sum") or len(inner) < len(bodies):
+        return part
+    pairs = zip(part.products, inner, strict=True)
+    return replace(
+        part, sign=-part.sign, products=tuple(Product(one.place, body) for one, body in pairs)
+    )
 
 
 def _part(sign: int, term: Expr, frame: Frame, limit: int | None) -> Part:
