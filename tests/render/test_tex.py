@@ -17,7 +17,8 @@ from derive.documents import (
     Symbol,
     Table,
 )
-from derive.render.tex.page import LINE, block, extent, tex
+from derive.render.layout.lines import LINE, extent
+from derive.render.tex.page import block, tex
 from derive.scenes import Scene
 
 

@@ -56,7 +56,7 @@ def in_columns(value: Display) -> bool:
 
 def beside(left: Display, right: Display) -> tuple[float, float] | None:
     """The widths of two displays side by side; None if they do not fit."""
-    wide = (extent(left), extent(right))
+    wide = [6 + 1.05 * extent(one) for one in (left, right)]  # an estimate needs some room
     if sum(wide) + GAP > LINE:
         return None
     spare = (LINE + 20.0 - GAP - sum(wide)) / 2  # displays are as wide as the page's text

@@ -1,8 +1,6 @@
 """A document as LaTeX: amsmath, booktabs, listings and colours, nothing a small TeX lacks.
 
-Lines that would run over the margin are broken here, at the places the document allows, by an
-estimate of their width; TeX itself would only overflow. All words are escaped; the source is
-the same for the same document.
+All words are escaped; the source is the same for the same document.
 """
 
 from __future__ import annotations
@@ -14,26 +12,20 @@ from ...documents import (
     Document,
     Explorer,
     Figure,
-    Grid,
     Heading,
     Inline,
     Items,
     Listing,
-    Math,
     Paragraph,
-    Row,
     Steps,
     Table,
 )
 from ..hues import HUES
-from ..layout.breaks import split
+from ..layout import lines as layout
 from ..templates import template
-from .mathematics import formula, in_line, width
+from .mathematics import formula, in_line
 from .tikz import tikz
 from .words import code, escape
-
-LINE = 430.0
-"""The width of a displayed line in points, a little less than the page's."""
 
 
 def tex(document: Document) -> str:
@@ -41,17 +33,9 @@ def tex(document: Document) -> str:
     return template("notes.tex.j2").render(
         title=escape(document.title),
         hues=HUES,
-        contents=_long(document),
+        contents=layout.is_long(document),
         blocks=_attached(document.blocks),
     )
-
-
-CONTENTS = 45
-"""Headings from which a table of contents helps."""
-
-
-def _long(document: Document) -> bool:
-    return sum(isinstance(block, Heading) for block in document.blocks) >= CONTENTS
 
 
 def _attached(blocks: tuple[Block, ...]) -> list[str]:
@@ -76,11 +60,11 @@ def block(value: Block) -> str:
             return f"\\room\n\\{'sub' * (level - 1)}section{{{_heading(text)}}}"
         case Paragraph(text):
             return inline(text)
-        case Display(rows=((left, pieces),), name="code") if extent(value) < LINE:
+        case Display(rows=((left, pieces),), name="code") if layout.extent(value) < layout.LINE:
             # the formula that the code under it computes, in line with the code
             return f"\\compute{{{formula(left)}{''.join(map(formula, pieces))}}}"
         case Display():
-            return _columns(value) if value.columns else _display(value)
+            return _columns(value) if layout.in_columns(value) else _display(value)
         case Items(items):
             body = "\n".join(f"\\item {inline(item)}" for item in items)
             return f"\\begin{{itemize}}\n{body}\n\\end{{itemize}}"
@@ -107,28 +91,16 @@ def _step(number: int, why: Paragraph, after: Display) -> str:
     return f"\\step{{{number}}}{inline(why.text)}\n{block(after)}"
 
 
-GAP = 26.0
-"""Room in points around the rule between two displays side by side."""
-
-
 def _beside(left: Display, right: Display) -> str:
     """Two displays in one line if both fit, else one below the other."""
-    wide = [6 + 1.05 * extent(one) for one in (left, right)]  # an estimate needs some room
-    if sum(wide) + GAP > LINE:
+    widths = layout.beside(left, right)
+    if widths is None:
         return f"{block(left)}\n{block(right)}"
-    spare = (LINE + 20.0 - GAP - sum(wide)) / 2  # displays are as wide as the page's text
     halves = [
-        f"\\begin{{minipage}}{{{size + spare:.0f}pt}}\n{block(one)}\n\\end{{minipage}}"
-        for one, size in zip((left, right), wide, strict=True)
+        f"\\begin{{minipage}}{{{wide:.0f}pt}}\n{block(one)}\n\\end{{minipage}}"
+        for one, wide in zip((left, right), widths, strict=True)
     ]
     return "\\beside" + "".join(f"{{%\n{half}}}" for half in halves)
-
-
-def extent(value: Display) -> float:
-    """How wide a display would be if no line of it were broken."""
-    sides = [width(left) for left, _ in value.rows]
-    rights = [sum(width(piece) for piece in pieces) for _, pieces in value.rows]
-    return max(sides) + max(rights)
 
 
 def _heading(text: tuple[Inline, ...]) -> str:
@@ -141,54 +113,23 @@ def _heading(text: tuple[Inline, ...]) -> str:
 def _display(value: Display) -> str:
     """Lines aligned at the relation, broken between pieces where they get too long."""
     lines: list[str] = []
-    for left, pieces in value.rows:
-        lines += _broken(left, pieces)
+    for line in layout.lines(value):
+        pieces = " ".join(map(formula, line.pieces))
+        indent = "&\\qquad {}" if line.goes_on else f"{formula(line.left)} &"
+        lines.append(indent + pieces)
     body = " \\\\\n".join(lines)
     return f"\\begin{{align*}}\n{body}\n\\end{{align*}}"
-
-
-def _broken(left: Math, pieces: tuple[Math, ...]) -> list[str]:
-    room = LINE - width(left)
-    lines: list[list[str]] = [[]]
-    used = 0.0
-    for piece in (part for whole in pieces for part in split(whole, room)):
-        size = width(piece)
-        if lines[-1] and used + size > room:
-            lines.append([])
-            used = 20.0
-        lines[-1].append(formula(piece))
-        used += size
-    first, *more = (" ".join(line) for line in lines)
-    return [f"{formula(left)} &{first}", *(f"&\\qquad {{}}{line}" for line in more)]
 
 
 def _columns(value: Display) -> str:
     """Every piece in a column of its own; an empty one leaves its place free."""
     count = max(len(pieces) for _, pieces in value.rows)
-    widest = [
-        max((width(pieces[k]) for _, pieces in value.rows if k < len(pieces)), default=0.0)
-        for k in range(count)
-    ]
-    if sum(widest) + max(width(left) for left, _ in value.rows) > LINE:
-        return _display(Display(tuple(_joined(value)), value.name))
     lines = []
     for left, pieces in value.rows:
         cells = " && ".join(formula(piece) for piece in pieces)
         lines.append(f"{formula(left)} &{cells}".rstrip(" &") if cells else f"{formula(left)} &")
     body = " \\\\\n".join(lines)
     return f"\\begin{{alignat*}}{{{count}}}\n{body}\n\\end{{alignat*}}"
-
-
-def _joined(value: Display) -> list[tuple[Math, tuple[Math, ...]]]:
-    """Lines that continue an entry put behind its first line, for breaking anew."""
-    rows: list[tuple[Math, tuple[Math, ...]]] = []
-    for left, pieces in value.rows:
-        kept = tuple(piece for piece in pieces if piece != Row(()))
-        if left == Row(()) and rows:
-            rows[-1] = (rows[-1][0], rows[-1][1] + kept)
-        else:
-            rows.append((left, kept))
-    return rows
 
 
 def _figure(value: Figure) -> str:
@@ -204,11 +145,11 @@ def _table(value: Table) -> str:
     head = " & ".join(inline(cell) for cell in value.header)
     columns = _column_kinds(value)
     between = " \\\\\n"
-    if "p{" in columns or _has_grids(value):  # rows of several lines are set apart
+    if layout.is_airy(value):  # rows of several lines are set apart
         between = " \\\\ \\addlinespace\n"
     rows = between.join(" & ".join(inline(cell) for cell in row) for row in value.rows)
     # eight columns fit a page only when set closer
-    close = "\\small\\setlength{\\tabcolsep}{4pt}\n" if len(value.header) > 7 else ""
+    close = "\\small\\setlength{\\tabcolsep}{4pt}\n" if layout.is_tight(value) else ""
     return (
         f"\\begin{{center}}\n{close}"
         f"\\begin{{tabular}}{{{columns}}}\n\\toprule\n{head} \\\\\n\\midrule\n"
@@ -216,32 +157,9 @@ def _table(value: Table) -> str:
     )
 
 
-def _has_grids(value: Table) -> bool:
-    return any(isinstance(piece, Grid) for row in value.rows for cell in row for piece in cell)
-
-
-PAGE = 450.0
-"""The width of a table in points, a little less than the page's."""
-
-
 def _column_kinds(value: Table) -> str:
     """A column of long words is set as paragraphs in the room that others leave."""
-    columns = list(zip(value.header, *value.rows, strict=True))
-    wordy = [max(map(_letters, column[1:]), default=0) > 40 for column in columns]
-    taken = sum(
-        12 + max(map(_cell_width, column))
-        for column, long in zip(columns, wordy, strict=True)
-        if not long
+    raggedright = ">{\\raggedright\\arraybackslash}"
+    return "".join(
+        "l" if wide is None else f"{raggedright}p{{{wide:.0f}pt}}" for wide in layout.columns(value)
     )
-    room = (PAGE - taken) / max(1, sum(wordy)) - 12
-    kind = f">{{\\raggedright\\arraybackslash}}p{{{max(140.0, min(260.0, room)):.0f}pt}}"
-    return "".join(kind if long else "l" for long in wordy)
-
-
-def _letters(cell: tuple[Inline, ...]) -> int:
-    return sum(len(piece) for piece in cell if isinstance(piece, str))
-
-
-def _cell_width(cell: tuple[Inline, ...]) -> float:
-    """About how wide a cell is in points."""
-    return 4.9 * _letters(cell) + sum(width(p) for p in cell if not isinstance(p, str))
