@@ -24,7 +24,7 @@ def _collect(terms: Iterable[tuple[Monomial, int]]) -> Terms:
     total: dict[Monomial, int] = {}
     shown: dict[Monomial, Monomial] = {}
     for monomial, coefficient in terms:
-        key = tuple(sorted(monomial))
+        key = tuple(sorted(monomial)) if len(monomial) > 1 else monomial
         shown.setdefault(key, monomial)
         total[key] = total.get(key, 0) + coefficient
     return tuple((shown[key], value) for key, value in total.items() if value)
@@ -41,7 +41,9 @@ class Affine:
     over: Terms
 
     def __init__(self, terms: Iterable[tuple[Monomial, int]], over: Terms = _ONE) -> None:
-        top, bottom = _cancel(_collect(terms), _collect(over))
+        top, bottom = _collect(terms), over
+        if over is not _ONE:
+            top, bottom = _cancel(top, _collect(over))
         object.__setattr__(self, "terms", top)
         object.__setattr__(self, "over", bottom)
 
@@ -104,7 +106,7 @@ class Affine:
     @property
     def is_whole(self) -> bool:
         """True if nothing stands under a fraction bar."""
-        return self.over == _ONE
+        return self.over is _ONE or self.over == _ONE
 
     @property
     def numerator(self) -> Affine:
@@ -186,13 +188,26 @@ def _times(left: Terms, right: Terms) -> Terms:
 
 
 def _substitute(terms: Terms, values: Mapping[str, Affine | int]) -> Affine:
+    put = {name: Affine.of(value) for name, value in values.items()}
+    if all(value.is_whole for value in put.values()):
+        return Affine(term for one in terms for term in _expanded(one, put))
     total = Affine(())
     for monomial, coefficient in terms:
         product = Affine.of(coefficient)
         for name in monomial:
-            product = product * (Affine.of(values[name]) if name in values else Affine.of(name))
+            product = product * (put[name] if name in put else Affine.of(name))
         total = total + product
     return total
+
+
+def _expanded(term: tuple[Monomial, int], put: Mapping[str, Affine]) -> Terms:
+    """One term with whole expressions in the place of names, multiplied out."""
+    monomial, coefficient = term
+    found: Terms = (((), coefficient),)
+    for name in monomial:
+        other = put[name].terms if name in put else (((name,), 1),)
+        found = tuple((m + n, c * d) for m, c in found for n, d in other)
+    return found
 
 
 def _cancel(top: Terms, bottom: Terms) -> tuple[Terms, Terms]:

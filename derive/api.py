@@ -15,16 +15,29 @@ from dataclasses import fields
 from difflib import get_close_matches
 from pathlib import Path
 from types import ModuleType
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, overload
 
-from . import assembly, derivations, geometry, graphs, layers, networks, pipeline, specs, writing
+from . import (
+    assembly,
+    derivations,
+    equations,
+    geometry,
+    graphs,
+    layers,
+    networks,
+    pipeline,
+    specs,
+    writing,
+)
 from .certificates import Certificate
-from .equations import Layer
 from .errors import UsageError
 from .geometry import Sizes
-from .graphs import Network
 from .networks import Item
+from .shown import Layer, Network, ShownDerivation, gradients, network_shapes, parts
 from .specs import Options, Style
+
+if TYPE_CHECKING:
+    from .render.html.glance import Glance
 
 
 def layer_function(name: str) -> Callable[..., Layer]:
@@ -33,7 +46,7 @@ def layer_function(name: str) -> Callable[..., Layer]:
 
     @functools.wraps(function)
     def made(**settings: Any) -> Layer:
-        return pipeline.layer(layers.spec(name, settings))
+        return Layer(**parts(pipeline.layer(layers.spec(name, settings))))
 
     return made
 
@@ -52,9 +65,8 @@ def equation(
     included; without them sizes stay symbolic. ``data`` names the tensors that carry the
     batch (``x`` if it is there). Raises EquationError with a caret.
     """
-    return pipeline.layer(
-        specs.equation(text, shapes=shapes, data=tuple(data), outside=outside, ties=ties)
-    )
+    spec = specs.equation(text, shapes=shapes, data=tuple(data), outside=outside, ties=ties)
+    return Layer(**parts(pipeline.layer(spec)))
 
 
 def network(text: str | Iterable[Item], input: Sizes) -> Network:  # noqa: A002  # as every layer calls it
@@ -65,33 +77,42 @@ def network(text: str | Iterable[Item], input: Sizes) -> Network:  # noqa: A002 
     """
     shape, known = geometry.sizes("input", input), assembly.signatures()
     if isinstance(text, str):
-        return assembly.layer(networks.read(text, shape, known))
-    return assembly.layer(networks.listed(text, shape, known))
+        return Network(**parts(assembly.layer(networks.read(text, shape, known))))
+    return Network(**parts(assembly.layer(networks.listed(text, shape, known))))
 
 
 @overload
-def derive(layer: Layer, wrt: Iterable[str] | None = None) -> Derivation: ...
+def derive(layer: equations.Layer, wrt: Iterable[str] | None = None) -> Derivation: ...
 
 
 @overload
-def derive(layer: Network) -> NetworkDerivation: ...
+def derive(layer: graphs.Network) -> NetworkDerivation: ...
 
 
 def derive(
-    layer: Layer | Network, wrt: Iterable[str] | None = None
+    layer: equations.Layer | graphs.Network, wrt: Iterable[str] | None = None
 ) -> Derivation | NetworkDerivation:
     """The gradients of a layer with respect to all its tensors, or to those in ``wrt``.
 
     Of a network, those of all its layers.
     """
-    if isinstance(layer, Network):
+    if isinstance(layer, graphs.Network):
         chained = assembly.derive(layer, None if wrt is None else tuple(wrt))
         return NetworkDerivation(chained.network, chained.derivations)
-    base = pipeline.derive(layer, None if wrt is None else tuple(wrt))
-    return Derivation(**{field.name: getattr(base, field.name) for field in fields(base)})
+    return _wrapped(pipeline.derive(layer, None if wrt is None else tuple(wrt)))
 
 
-class Results:
+def _wrapped(base: derivations.Derivation) -> Derivation:
+    """The same derivation, with what can be made of it."""
+    found = parts(base)
+    here = base.equation.at_sizes()
+    for name in ("inner", "gradients", "inner_instance", "instance"):
+        symbols = not name.endswith("instance")
+        found[name] = gradients(found[name], base.equation if symbols else here)
+    return Derivation(**found)
+
+
+class Results(ShownDerivation):
     """What can be made of a derivation; each part is made once, when it is asked for.
 
     ``arrows`` is the module that makes it: ``pipeline`` for a layer, ``assembly`` for a network.
@@ -183,12 +204,14 @@ class Derivation(Results, derivations.Derivation):
         return self.layer.slug
 
     def __str__(self) -> str:
-        from .render.summary import summary
+        from .render.terminal.summary import summary
 
         return summary(self)
 
-    def _repr_latex_(self) -> str:
-        return pipeline.formulas(self)
+    def _glance(self) -> Glance:
+        from .render.html.glance import Glance, derived, shapes
+
+        return Glance(self.layer.title, shapes(self.equation), (("", derived(self)),))
 
 
 class NetworkDerivation(Results, graphs.NetworkDerivation):
@@ -199,7 +222,17 @@ class NetworkDerivation(Results, graphs.NetworkDerivation):
     def _slug(self) -> str:
         return self.network.slug
 
+    def of(self, name: str) -> Derivation:
+        """The derivation of one layer; a KeyError for a name that no layer has."""
+        return _wrapped(super().of(name))
+
     def __str__(self) -> str:
-        from .render.overview import overview
+        from .render.terminal.overview import overview
 
         return overview(self)
+
+    def _glance(self) -> Glance:
+        from .render.html.glance import Glance, derived
+
+        every = tuple((node.name, derived(one)) for node, one in self.pairs())
+        return Glance(self.network.title, network_shapes(self.network), every)

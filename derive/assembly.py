@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from .equations import Layer
     from .graphs import Draft, Network, NetworkDerivation, NetworkSpec, Node
     from .programs import Choice, Program
-    from .render.chapters import Trial
+    from .render.notebook import Runnable
+    from .render.notes.chapters import Trial
     from .writing import Content
 
 Shape = tuple[int, ...]
@@ -213,7 +214,7 @@ def module(made: Assembled) -> ModuleType:
 
 def summary(made: Assembled, names: Iterable[str], **style: Any) -> str:
     """What a person reads: shapes, formulas, counts and what was proved."""
-    from .render.overview import overview
+    from .render.terminal.overview import overview
 
     return overview(made.derivation, made.certificates, made.certificate, names, **style)
 
@@ -229,12 +230,28 @@ def files(made: Assembled, options: Options = DEFAULTS) -> dict[str, Content]:
         listed = ", ".join(f'"{name}"' for name in ["EQUATIONS", "SHAPES", *sorted(public)])
         texts["__init__.py"] = PACKAGE.format(names=names, listed=listed)
         texts["kernel.py"] = made.source
-    return texts | pipeline.printed(options, lambda: document(made, options.style))
+    run, notes = lambda: runnable(made), lambda: document(made, options.style)
+    return texts | pipeline.printed(options, notes, run)
+
+
+def runnable(made: Assembled) -> Runnable:
+    """What a notebook runs: the network's own module."""
+    from .graphs import INPUT, TARGET
+    from .render.notebook import Given, Runnable
+
+    network = made.derivation.network
+    given = [Given(INPUT, network.shape(INPUT))]
+    if (last := network.loss) is not None:
+        equation = last.equation.at_sizes()
+        target = equation.data[-1]
+        given.append(Given(TARGET, target.sizes(), pipeline.counted(equation, target)))
+    loss, trained = last is not None, bool(network.parameters)
+    return Runnable(made.source, tuple(given), loss, network=True, trained=trained)
 
 
 def document(made: Assembled, style: Style = PLAIN) -> Document:
     """The notes, before any format is chosen."""
-    from .render.chapters import chapters
+    from .render.notes.chapters import chapters
 
     trial = _trial(made)
     return chapters(made.derivation, made.certificates, made.certificate, trial, style)
@@ -245,7 +262,7 @@ def _trial(made: Assembled) -> Trial | None:
     import numpy as np
 
     from .graphs import INPUT, TARGET
-    from .render.chapters import SHOWN, WIDEST, Trial
+    from .render.notes.chapters import SHOWN, WIDEST, Trial
 
     network = made.derivation.network
     widest = max((n for _, tensor in network.parameters for n in tensor.sizes()), default=0)

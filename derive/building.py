@@ -12,7 +12,7 @@ import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from . import arguments, assembly, reports, writing
+from . import arguments, assembly, terminal, writing
 from .arguments import Request
 from .errors import DeriveError, OutputError, UsageError
 
@@ -38,12 +38,12 @@ def main(argv: Sequence[str]) -> int:
                 writing.write(folder, files, facts, force=given.force)
             elif found := writing.difference(folder, writing.sealed(folder, files, facts)):
                 differing.append(folder)
-                reports.show(found)
+                terminal.show(found)
         except DeriveError as error:
             error.args = (f"{MANIFEST}, row {row}: {error}",)
             raise
         if not given.quiet and folder not in differing:
-            reports.show(f"{'same' if given.check else 'written'}  {folder}\n")
+            terminal.show(f"{'same' if given.check else 'written'}  {folder}\n")
     if differing:
         names = ", ".join(str(folder) for folder in differing)
         raise OutputError(f"not what is derived now: {names}; python -m derive build rewrites it")

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
 
-from . import arguments, assembly, building, reports, writing
+from . import arguments, assembly, building, reports, terminal, writing
 from .arguments import Request
 from .errors import DeriveError, OutputError, UsageError
 from .layers import layers
@@ -48,7 +48,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _complain(message: str, code: int) -> int:
-    _clear_progress()
     try:
         print(f"derive: {message}", file=sys.stderr)
     except UnicodeEncodeError:
@@ -81,22 +80,26 @@ def _derive(request: Request) -> int:
     options = request.options
     arrows = assembly.arrows(request.spec)
     layer = arrows.layer(request.spec, options)
-    _progress(request, "deriving")
-    derivation = arrows.derive(layer, options.wrt)
-    made = arrows.make(derivation, lambda stage: _progress(request, stage))
-    files, facts = arrows.files(made, options), arrows.facts(made)
+    with terminal.Progress(wanted=not (request.quiet or request.json)) as progress:
+        progress("deriving")
+        derivation = arrows.derive(layer, options.wrt)
+        made = arrows.make(derivation, progress)
+        progress("writing the notes")
+        files, facts = arrows.files(made, options), arrows.facts(made)
     folder = request.out / layer.slug
-    _clear_progress()
     if request.check:
         return _check(folder, writing.sealed(folder, files, facts), request)
     names, written = (*files, writing.CERTIFICATE), not request.dry_run
     if request.json:
-        text = json.dumps(reports.machine(made, folder, names, written), indent=2) + "\n"
+        text = (
+            json.dumps(reports.machine(made, folder, names, written, options.formats), indent=2)
+            + "\n"
+        )
     else:
-        text = "" if request.quiet else reports.summary(made, folder, names, written)
+        text = "" if request.quiet else reports.summary(made, folder, names, written, options.style)
     if written:  # only when all that is to be said is known to be sayable
         writing.write(folder, files, facts, force=request.force)
-    reports.show(text)
+    terminal.show(text)
     return 0
 
 
@@ -105,18 +108,7 @@ def _check(folder: Path, files: writing.Files, request: Request) -> int:
     if request.json:
         print(json.dumps({"folder": str(folder), "same": not found, "difference": found}))
     elif not request.quiet:
-        reports.show(found)
+        terminal.show(found)
     if found:
         raise OutputError(f"{folder} is not what is derived now")
     return 0
-
-
-def _progress(request: Request, stage: str) -> None:
-    """One changing line on a terminal, nothing anywhere else."""
-    if sys.stderr.isatty() and not request.quiet:
-        print(f"\r\x1b[K{stage}", end="", file=sys.stderr, flush=True)
-
-
-def _clear_progress() -> None:
-    if sys.stderr.isatty():
-        print("\r\x1b[K", end="", file=sys.stderr, flush=True)

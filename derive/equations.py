@@ -14,15 +14,7 @@ from functools import cached_property
 
 from .affine import Affine
 from .expressions import Expr, Read, Reduce, Winner, free_names, reads, substitute, walk
-from .tensors import (
-    DATA,
-    NO_OUTSIDE,
-    OUTPUT,
-    PARAMETER,
-    SKIP_OUTSIDE,
-    ZERO_OUTSIDE,
-    Tensor,
-)
+from .tensors import DATA, NO_OUTSIDE, OUTPUT, PARAMETER, SKIP_OUTSIDE, ZERO_OUTSIDE, Tensor
 
 __all__ = [
     "DATA",

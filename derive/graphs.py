@@ -198,5 +198,9 @@ class NetworkDerivation:
         return zip(self.network.nodes, self.derivations, strict=True)
 
     def of(self, name: str) -> Derivation:
-        """The derivation of one node."""
-        return next(derivation for node, derivation in self.pairs() if node.name == name)
+        """The derivation of one node; a KeyError names the nodes there are."""
+        for node, derivation in self.pairs():
+            if node.name == name:
+                return derivation
+        known = ", ".join(node.name for node in self.network.nodes)
+        raise KeyError(f"no layer {name}; there are {known}")

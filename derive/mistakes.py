@@ -88,7 +88,9 @@ def _turned(gather: Statement, equation: Equation) -> Statement | None:
         return None
     back = _reversed(bound, equation)
     changed = {kernel: substitute(kernel, back) for kernel in kernels}
-    return replace(gather, rhs=_replaced(gather.rhs, lambda e: changed.get(e)))
+    return replace(
+        gather, rhs=_replaced(gather.rhs, lambda e: changed.get(e) if isinstance(e, Read) else None)
+    )
 
 
 def _parameters(equation: Equation) -> set[str]:

@@ -21,8 +21,9 @@ if TYPE_CHECKING:  # the nouns cost milliseconds too
     from .certificates import Certificate
     from .derivations import Derivation
     from .documents import Document
-    from .equations import Equation, Layer
+    from .equations import Equation, Layer, Tensor
     from .programs import Choice, Program
+    from .render.notebook import Runnable
     from .writing import Content
 
 COMMAND = "python -m derive"
@@ -66,7 +67,7 @@ def layer(spec: Spec, options: Options = DEFAULTS) -> Layer:
 def check(style: Style, *equations: Equation) -> None:
     """Refuse a letter, a language or templates that cannot be, before any work is done."""
     if style.notation != PLAIN.notation:
-        from .render.notation import Notation
+        from .render.mathematics.notation import Notation
 
         for equation in equations:
             Notation.of(equation, style.notation)
@@ -150,58 +151,76 @@ def files(made: Made, options: Options = DEFAULTS) -> dict[str, Content]:
     code: dict[str, Content] = {}
     if "py" in options.formats and made.source:
         code = {"__init__.py": PACKAGE, "kernel.py": made.source}
-    return code | printed(options, lambda: document(made, options.style))
+    return code | printed(options, lambda: document(made, options.style), lambda: runnable(made))
 
 
-def printed(options: Options, document: Callable[[], Document]) -> dict[str, Content]:
-    """Name → content of the notes in every format that is wanted."""
+def printed(
+    options: Options, document: Callable[[], Document], run: Callable[[], Runnable | None]
+) -> dict[str, Content]:
+    """Name → content of the notes in every format that is wanted; ``run`` is for a notebook."""
     if not (wanted := [f"notes.{name}" for name in options.formats if name != "py"]):
         return {}
     with dressed(options.style):
-        made, printers = document(), _printers(options.style.language)
+        made, printers = document(), _printers(options.style.language, run)
         return {name: printers[name.removeprefix("notes.")](made) for name in wanted}
 
 
-def _printers(language: str) -> dict[str, Callable[[Document], Content]]:
-    from .render.html import html
-    from .render.tex import tex
-    from .render.typst import typst
+def _printers(
+    language: str, run: Callable[[], Runnable | None]
+) -> dict[str, Callable[[Document], Content]]:
+    from .render.html.page import html
+    from .render.notebook import notebook
+    from .render.tex.page import tex
+    from .render.typst.page import typst
     from .typesetting import pdf
 
     def pages(document: Document) -> Content:
         sources = tex(document), typst(document)
         return lambda: pdf(*sources)
 
-    return {"tex": tex, "html": partial(html, language=language), "pdf": pages}
+    def cells(document: Document) -> Content:
+        return notebook(document, run())
+
+    return {"tex": tex, "html": partial(html, language=language), "ipynb": cells, "pdf": pages}
+
+
+def runnable(made: Made) -> Runnable | None:
+    """What a notebook runs: the kernel, on a batch where the equation mixes samples."""
+    from .render.mathematics.sample import batch_names
+    from .render.notebook import Given, Runnable
+
+    if not made.source:
+        return None
+    equation = made.derivation.equation.at_sizes()
+    batch = () if batch_names(equation) else (3,)
+    given = (
+        Given(t.name, (*(batch if t.batched else ()), *t.sizes()), counted(equation, t))
+        for t in equation.tensors
+    )
+    return Runnable(made.source, tuple(given), equation.loss)
+
+
+def counted(equation: Equation, tensor: Tensor) -> int:
+    """The number of classes of a tensor of class indices, 0 for real numbers."""
+    from .classes import classes
+
+    return classes(equation, tensor) if tensor.integer else 0
 
 
 def document(made: Made, style: Style = PLAIN) -> Document:
     """The notes, before any format is chosen."""
-    from .render.notes import notes
+    from .render.notes.layer import notes
+    from .trying import example
 
-    return notes(made.derivation, made.certificate, made.source, style)
+    tried = example(made.derivation, module(made)) if made.source else None
+    return notes(made.derivation, made.certificate, made.source, style, tried)
 
 
 def page(arrows: Any, made: Any, name: str, style: Style = PLAIN) -> str:
     """The notes of a layer or a network in one format: ``tex``, ``html`` or ``ipynb``."""
     options = Options(formats=(name,), style=style)
-    found = printed(options, lambda: arrows.document(made, style))
+    found = printed(options, lambda: arrows.document(made, style), lambda: arrows.runnable(made))
     return str(found[f"notes.{name}"])
-
-
-def formulas(derivation: Derivation) -> str:
-    """The forward equation and every gradient as displayed LaTeX, for a notebook."""
-    from .render.formulas import statement
-    from .render.notation import Notation
-    from .render.texmath import formula
-
-    notation = Notation.of(derivation.equation)
-    lines = []
-    for line in (derivation.forward, *(g.gather for g in derivation.gradients)):
-        left, pieces = statement(line, notation)
-        lines.append(f"{formula(left)} &{' '.join(map(formula, pieces))}")
-    body = " \\\\\n".join(lines)
-    return f"$$\\begin{{aligned}}\n{body}\n\\end{{aligned}}$$"
 
 
 def explicit(derivation: Derivation, tensor: str, at: Mapping[str, Any] | None = None) -> Any:

@@ -303,8 +303,11 @@ def _check_defined(body: tuple[Action, ...], known: set[str], where: str) -> Non
                 _check_defined(inner, known | {var}, where)
             case If(cases):
                 known |= _checked_cases(cases, known, where)
-            case Do(value) | Return(value):
+            case Do(value):
                 _refuse(set(names(value)) - known, where)
+            case Return(value):
+                if missing := sorted(set(names(value)) - known):
+                    raise ValueError(f"{where} returns {', '.join(missing)}, never assigned")
 
 
 def _checked_cases(

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import inspect
-import os
-import shutil
-import sys
+import textwrap
 from collections.abc import Iterable
 from inspect import Parameter
 from pathlib import Path
 from typing import Any
 
-from . import assembly
+from . import assembly, pipeline, terminal
 from .assembly import Assembled
 from .layers import layers, parameters
 from .pipeline import Made, facts
+from .specs import PLAIN, Style
 
 
 def layer_list() -> str:
@@ -37,11 +36,16 @@ def _shown(parameter: Parameter) -> str:
 
 
 def machine(
-    made: Made | Assembled, folder: Path, names: Iterable[str], written: bool
+    made: Made | Assembled,
+    folder: Path,
+    names: Iterable[str],
+    written: bool,
+    formats: Iterable[str],
 ) -> dict[str, Any]:
     """The result as JSON values: what was derived, proved and written."""
     known = _of_network(made) if isinstance(made, Assembled) else _of_layer(made)
-    return {**known, "folder": str(folder), "files": sorted(names), "written": written}
+    there = {"folder": str(folder), "files": sorted(names), "written": written}
+    return {**known, "formats": list(formats), **there}
 
 
 def _of_network(made: Assembled) -> dict[str, Any]:
@@ -68,48 +72,33 @@ def _of_layer(made: Made) -> dict[str, Any]:
     }
 
 
-def show(text: str) -> None:
-    """Print a text, in ASCII where the stream cannot encode it."""
-    try:
-        text.encode(sys.stdout.encoding or "ascii")
-    except UnicodeEncodeError:
-        text = text.encode("ascii", "backslashreplace").decode()
-    sys.stdout.write(text)
-
-
-def colourful() -> bool:
-    """True where colour is wanted: a terminal, no NO_COLOR, no TERM=dumb."""
-    return (
-        sys.stdout.isatty()
-        and not os.environ.get("NO_COLOR")
-        and os.environ.get("TERM", "") != "dumb"
-    )
-
-
-def plain() -> bool:
-    """True where the stream cannot print ∂ and its like, so that ASCII is asked for."""
-    try:
-        "∂Σ·′≤⌊→".encode(sys.stdout.encoding or "ascii")
-    except UnicodeEncodeError:
-        return True
-    return False
-
-
-def summary(made: Made | Assembled, folder: Path, names: Iterable[str], written: bool) -> str:
+def summary(
+    made: Made | Assembled, folder: Path, names: Iterable[str], written: bool, style: Style = PLAIN
+) -> str:
     """What a person reads: the layer, its gradients, what was proved and what was written."""
-    columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else 80
+    with pipeline.dressed(style):
+        return _summary(made, folder, names, written, style)
+
+
+def _summary(
+    made: Made | Assembled, folder: Path, names: Iterable[str], written: bool, style: Style
+) -> str:
+    from .render.phrases import phrases
+
     listed = [str(folder / name) for name in names] if written else ()
-    style: dict[str, Any] = {
-        "unicode": not plain(),
-        "colour": colourful(),
-        "width": min(columns, 100),
+    look: dict[str, Any] = {
+        "unicode": terminal.unicode(),
+        "colours": terminal.colours(),
+        "width": terminal.width(),
+        "style": style,
     }
     if isinstance(made, Assembled):
-        text = assembly.summary(made, listed, **style)
+        text = assembly.summary(made, listed, **look)
     else:
-        from .render.summary import summary
+        from .render.terminal.summary import summary
 
-        text = summary(made.derivation, made.certificate, listed, **style)
-    if not made.source:
-        text += "For a kernel give the sizes, one --shape a tensor: --shape x=5 --shape w=3\n"
-    return text if written else f"{text}\nNothing written (--dry-run).\n"
+        text = summary(made.derivation, made.certificate, listed, **look)
+    say, ends = phrases(style.language), [] if made.source else ["terminal.symbolic"]
+    ends += [] if written else ["terminal.dry_run"]
+    lines = ["\n".join(textwrap.wrap(say.words(end), terminal.width())) for end in ends]
+    return "\n".join([text, *lines]) + ("\n" if lines else "")

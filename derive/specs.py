@@ -101,7 +101,7 @@ PLAIN = Style()
 """Counted from 0, in English, with g for the upstream gradient."""
 
 
-FORMATS = ("py", "tex", "html", "pdf")
+FORMATS = ("py", "tex", "html", "ipynb", "pdf")
 """The formats there are, in the order they are written."""
 
 

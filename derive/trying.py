@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from math import isfinite, prod
 from typing import TYPE_CHECKING, Any
 
+from .errors import DeriveError
 from .expressions import Call, Expr, Read, Reduce, walk
 from .trials import Check, Example, Place, Slip
 
@@ -42,7 +43,7 @@ def example(derivation: Derivation, kernel: ModuleType) -> Example | None:
         }
         with np.errstate(all="ignore"):
             output = np.asarray(kernel.forward(*given.values()))
-            upstream = None if equation.loss else _dealt(output.shape, 7, UPSTREAM)
+            upstream = None if equation.loss else _cycled(output.shape, 2)
             found = kernel.backward(*(() if upstream is None else (upstream,)), *given.values())
         gradients = {
             g.of: np.asarray(getattr(found, equation.tensor(g.of).gradient))
@@ -64,9 +65,10 @@ def _products(statement: Any, equation: Equation) -> int:
 
 
 DATA = (2, 0, 1, 3, -1, 4, 1)
-PARAMETER = (1, 2, -1, 3, -2)
-UPSTREAM = (1, -1, 2, 3, -2)
-"""The integers that are dealt out; data repeat, so that maxima meet ties."""
+"""The integers that data are dealt; they repeat, so that maxima meet ties."""
+
+CYCLE = (1, 2, -1, 3, -2, 4, -3, 5, -4)
+"""The integers of parameters and upstream gradients: a small kernel has no symmetry to hide in."""
 
 
 def _dealt(shape: tuple[int, ...], seed: int, numbers: tuple[int, ...]) -> Any:
@@ -80,13 +82,21 @@ def _dealt(shape: tuple[int, ...], seed: int, numbers: tuple[int, ...]) -> Any:
     return np.array(out).reshape(shape)
 
 
+def _cycled(shape: tuple[int, ...], start: int) -> Any:
+    """The integers of the cycle in turn, all of them before one comes again."""
+    import numpy as np
+
+    turns = (start + np.arange(prod(shape))) % len(CYCLE)
+    return np.array(CYCLE, float)[turns].reshape(shape)
+
+
 def _numbers(tensor: Tensor, equation: Equation, number: int, positive: bool) -> Any:
     from .classes import classes
 
     shape = tensor.sizes()
     if tensor.integer:
         return _dealt(shape, 3, tuple(range(classes(equation, tensor)))).astype(int)
-    found = _dealt(shape, 11 + 50 * number, DATA if tensor.batched else PARAMETER)
+    found = _dealt(shape, 11 + 50 * number, DATA) if tensor.batched else _cycled(shape, number)
     return abs(found) + 1 if positive else found
 
 
@@ -102,7 +112,9 @@ class _Run:
 
     def loss(self, name: str, place: Place, by: float) -> float:
         """L = Σ g·y, or the loss itself, with one entry moved."""
-        moved = self.given[name].copy()
+        import numpy as np
+
+        moved = np.array(self.given[name])
         moved[place] += by
         y = self.kernel.forward(*{**self.given, name: moved}.values())
         return float(y if self.upstream is None else (self.upstream * y).sum())
@@ -130,8 +142,11 @@ class _Run:
 
         batch = self._batched(self.given, self.upstream)
         for mistake in mistakes(self.derivation):
-            arrays = {**batch, **self._inner(batch, mistake.constant)}
-            wrong = self._value(mistake.statement, arrays, dict(mistake.extents))
+            try:
+                arrays = {**batch, **self._inner(batch, mistake.constant)}
+                wrong = self._value(mistake.statement, arrays, dict(mistake.extents))
+            except (ArithmeticError, ValueError, DeriveError):
+                continue  # the mistake divides by 0 or reads what is not there: no number to tell
             if self.equation.tensor(mistake.of).batched:
                 wrong = wrong[0]
             yield from _slip(mistake.kind, mistake.of, gradients[mistake.of], wrong)
@@ -171,6 +186,8 @@ class _Run:
 
         from .expressions import Winner
 
+        if self.upstream is None:
+            return
         for gradient in self.derivation.instance:
             if not any(isinstance(e, Winner) for e in walk(gradient.gather.rhs)):
                 continue

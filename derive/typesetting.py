@@ -107,10 +107,10 @@ def _complaint(folder: Path, said: str) -> str:
     """The first error of the log with the line it names, else the last words of latexmk."""
     log = folder / "notes.log"
     text = log.read_text(encoding="utf-8", errors="replace") if log.is_file() else said
-    found = re.search(r"^! ?(.+)(?:\n(?!l\.\d).*)*?(?:\n(l\.\d+ .*))?$", text, re.MULTILINE)
+    found = re.search(r"^! ?(.+)$", text, re.MULTILINE)
     if found is None:
         return (said.strip().splitlines() or ["it said nothing"])[-1]
-    place = re.search(r"^l\.\d+ .*$", text[found.start() :], re.MULTILINE)
+    place = re.search(r"^l\.\d+ .*$", text[found.end() :], re.MULTILINE)
     return found[1].strip() + (f" ({place[0].strip()})" if place else "")
 
 

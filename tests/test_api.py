@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -114,3 +115,35 @@ def test_explicit_says_which_numbers_are_missing() -> None:
     with pytest.raises(UsageError) as found:
         d.explicit("x", at={"x": [1, 2]})
     assert str(found.value) == "at: x has shape (2,); numbers of shape (2, 3) are needed"
+
+
+# -- in a notebook -----------------------------------------------------------------------------
+def test_everything_that_is_returned_shows_its_formulas(toy: Any) -> None:
+    net = derive.network("dense 2 > relu", input=3)
+    whole = derive.derive(net)
+    for shown in (toy.layer, toy.gradient("x"), toy, net, whole, whole.of("dense1")):
+        assert shown._repr_latex_().startswith("$$\\begin{aligned}\n")
+        fragment = shown._repr_html_()
+        assert fragment.count("<div") == fragment.count("</div>")
+        assert "<math" in fragment
+        assert "<html" not in fragment
+        ElementTree.fromstring(fragment.replace("&nbsp;", " "))
+
+
+def test_a_gradient_shows_both_of_its_ways(toy: Any) -> None:
+    gather, scatter = toy.gradient("x")._repr_latex_().splitlines()[1:3]
+    assert gather.startswith(r"\frac{\partial L}{\partial x_{a,b}} &=\sum_")
+    assert scatter == r"\frac{\partial L}{\partial x_{i+u,j+v}} &\mathrel{+}=g_{i,j}\,w_{u,v}"
+
+
+def test_showing_a_derivation_proves_nothing_but_says_what_was() -> None:
+    d = derive.derive(derive.conv(input=4, kernel=2))
+    assert "Nothing was proved yet" in d._repr_html_()
+    d.kernel()
+    assert "Proved: symbolic, integer, agreement." in d._repr_html_()
+
+
+def test_what_a_person_typed_is_words_in_a_fragment() -> None:
+    layer = derive.equation("y[i] = x[i]", shapes={"x": (2,)})
+    shown = type(layer)(**{**vars(layer), "title": "<script>"})._repr_html_()
+    assert "<b>&lt;script&gt;</b>" in shown

@@ -28,7 +28,18 @@ NOUNS = {
 }
 CLAIMS = {"verify"}
 PIPELINE = {"pipeline", "assembly", "trying"}
-DOORS = {"arguments", "options", "reports", "building", "cli", "api", "__init__", "__main__"}
+DOORS = {
+    "arguments",
+    "options",
+    "shown",
+    "terminal",
+    "reports",
+    "building",
+    "cli",
+    "api",
+    "__init__",
+    "__main__",
+}
 
 ORACLE = {"interpret", "explicit", "expansion"}
 ORACLE_READS = {"errors", "affine", "expressions", "equations", "functions", "tensors"} | ORACLE

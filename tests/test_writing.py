@@ -176,3 +176,63 @@ def test_the_difference_names_missing_files_and_orphans(tmp_path: Path) -> None:
     assert "only in" in found
     assert "old.py" in found
     assert "__pycache__" not in found
+
+
+# -- bytes -----------------------------------------------------------------------------------
+PAGES = {"notes.pdf": b"%PDF one\xff", "notes.tex": "one\n"}
+
+
+def test_bytes_are_written_as_they_are_and_certified(tmp_path: Path) -> None:
+    write(tmp_path, PAGES, FACTS)
+    assert (tmp_path / "notes.pdf").read_bytes() == b"%PDF one\xff"
+    listed = json.loads((tmp_path / "certificate.json").read_text())["files"]
+    assert listed["notes.pdf"] == sha256(b"%PDF one\xff").hexdigest()
+
+
+def test_bytes_are_compared_with_their_certificate_only(tmp_path: Path) -> None:
+    write(tmp_path, PAGES, FACTS)
+    others = {**PAGES, "notes.pdf": b"%PDF of another engine"}
+    assert difference(tmp_path, sealed(tmp_path, others, FACTS)) == ""
+    texts = {**PAGES, "notes.tex": "two\n"}
+    assert "+two" in difference(tmp_path, sealed(tmp_path, texts, FACTS))
+    (tmp_path / "notes.pdf").write_bytes(b"%PDF changed")
+    found = difference(tmp_path, sealed(tmp_path, PAGES, FACTS))
+    assert found == f"changed: {tmp_path / 'notes.pdf'} is not the file that was certified\n"
+    (tmp_path / "notes.pdf").unlink()
+    found = difference(tmp_path, sealed(tmp_path, PAGES, FACTS))
+    assert found == f"missing: {tmp_path / 'notes.pdf'}\n"
+
+
+def test_bytes_that_were_never_certified_are_a_difference(tmp_path: Path) -> None:
+    write(tmp_path, {"notes.tex": "one\n"}, FACTS)
+    (tmp_path / "notes.pdf").write_bytes(b"%PDF of somebody")
+    found = difference(tmp_path, sealed(tmp_path, PAGES, FACTS))
+    assert "notes.pdf is not the file that was certified" in found
+
+
+def test_bytes_are_made_only_where_they_may_be_written(tmp_path: Path) -> None:
+    def never() -> bytes:
+        raise AssertionError("made")
+
+    def later() -> bytes:
+        made.append(1)
+        return b"%PDF"
+
+    made: list[int] = []
+    (tmp_path / "notes.pdf").write_bytes(b"mine")
+    with pytest.raises(UsageError, match="was not written by derive"):
+        write(tmp_path, {"notes.pdf": never}, FACTS)
+    assert sealed(tmp_path, {"notes.pdf": never}, FACTS)["certificate.json"]
+    write(tmp_path, {"notes.pdf": later}, FACTS, force=True)
+    write(tmp_path, {"notes.pdf": later}, FACTS)
+    assert contents(tmp_path)["notes.pdf"] == b"%PDF"
+    assert made == [1, 1]
+
+
+def test_nothing_is_written_where_the_bytes_cannot_be_made(tmp_path: Path) -> None:
+    def fails() -> bytes:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write(tmp_path / "new", {"notes.tex": "one\n", "notes.pdf": fails}, FACTS)
+    assert list(tmp_path.iterdir()) == []

@@ -10,16 +10,7 @@ from dataclasses import replace
 
 from ..affine import Affine
 from ..equations import Statement
-from ..expressions import (
-    Condition,
-    Expr,
-    Read,
-    Reduce,
-    Winner,
-    Within,
-    free_names,
-    substitute,
-)
+from ..expressions import Condition, Expr, Read, Reduce, Winner, Within, free_names, substitute
 from ..programs import Array, Binary, Invoke, Item, Let, Literal, Method, Name, Unary
 from .evaluate import evaluated, hoist, product
 from .loops import at_tap, direct_reads, loops_of

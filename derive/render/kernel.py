@@ -50,7 +50,7 @@ def kernel(derivation: Derivation, program: Program) -> str:
         "title": _title(derivation),
         "threading": bool({"_scratch", "_split"} & set(used)),
         "constants": [constant_text(constant) for constant in program.constants],
-        "docstring": "\n".join(_docstring(derivation, program)),
+        "docstring": documented(_docstring(derivation, program)),
         "shapes": [f'"{t.name}": {t.sizes()},' for t in (*equation.tensors, equation.output)],
         "equations": list(equations(derivation)),
         "gradients_doc": "∂L/∂(each tensor), shaped like the tensor itself.",
@@ -78,6 +78,11 @@ def names_of(names: Iterable[str]) -> str:
     """Names as the text of a tuple of strings."""
     listed = [f'"{name}"' for name in names]
     return f"({listed[0]},)" if len(listed) == 1 else f"({', '.join(listed)})"
+
+
+def documented(rows: list[str]) -> str:
+    """Rows of a docstring: nothing that a person typed can end it or be read as an escape."""
+    return "\n".join(rows).replace("\\", "\\\\").replace('"""', '\\"\\"\\"')
 
 
 def _title(derivation: Derivation) -> str:

@@ -14,7 +14,7 @@ from ..graphs import INPUT, TARGET, NetworkDerivation, Node
 from ..programs import Function, Program
 from . import kernel
 from .initial import start
-from .kernel import HELPERS, FunctionText, broken, names_of, shape_text
+from .kernel import HELPERS, FunctionText, broken, documented, names_of, shape_text
 from .python import WIDTH, lines
 from .templates import template
 from .wiring import Wiring
@@ -27,7 +27,7 @@ def network(derivation: NetworkDerivation, programs: tuple[Program, ...]) -> str
     upstream = [] if net.loss else [("dy", "y")]
     slots = {
         "title": f"{net.title}.",
-        "docstring": "\n".join(_docstring(derivation)),
+        "docstring": documented(_docstring(derivation)),
         "shapes": [f'"{name}": {shape},' for name, shape in _shapes(derivation).items()],
         "equations": list(_equations(derivation)),
         "functions": _public(derivation, Wiring(derivation, programs)),

@@ -98,8 +98,8 @@ class Shelf:
         def source(name: str) -> tuple[str, str, None]:
             if name in self.pages:
                 return self.pages[name], f"{self.where}/{name}", None
-            if not name.startswith("notes.") and (folder() / name).is_file():
-                return _plain(name), name, None  # a style sheet or script of ours
+            if name in _parts():
+                return _plain(name), name, None
             raise jinja2.TemplateNotFound(name)
 
         return _Sandbox(loader=jinja2.FunctionLoader(source), **_SYNTAX)
@@ -120,6 +120,14 @@ class Shelf:
         except Exception as error:  # a template may do anything; our own slots are strings
             place = f"{self.where}/{name}{_line(error, f'{self.where}/{name}')}"
             raise UsageError(f"--templates: {place}: {_complaint(error, slots)}") from error
+
+
+@cache
+def _parts() -> frozenset[str]:
+    """Our pages, style sheets and scripts: what a page may include."""
+    found = (path.relative_to(folder()) for path in folder().rglob("*"))
+    shown = {path.as_posix() for path in found if path.suffix in (".css", ".js")}
+    return frozenset(shown | set(PAGES))
 
 
 _KNOWN = f"it may hold {', '.join(PAGES)} and phrases/<language>.toml"
@@ -222,7 +230,7 @@ class Template:
         """The text with its slots filled."""
         every = {name: value for one in (*given, slots) for name, value in one.items()}
         shelf = _SHELF.get()
-        if shelf is not None and self.name in shelf.pages:
+        if shelf is not None and self.name in PAGES:
             return shelf.fill(self.name, every)
         return _ours().get_template(self.name).render(every)
 

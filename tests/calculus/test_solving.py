@@ -15,16 +15,7 @@ from derive.calculus.conditions import always, bounds
 from derive.calculus.deltas import apply, solvable, trivial
 from derive.calculus.terms import Term, avoiding, fresh, starred, terms_of, total
 from derive.equations import DATA, OUTPUT, Tensor
-from derive.expressions import (
-    Bracket,
-    Call,
-    Divides,
-    Equal,
-    Number,
-    Reduce,
-    Within,
-    free_names,
-)
+from derive.expressions import Bracket, Call, Divides, Equal, Number, Reduce, Within, free_names
 
 OUT, TAP, ENTRY = Affine.of("i"), Affine.of("u"), Affine.of("a")
 

@@ -86,11 +86,11 @@ def test_the_summary_names_shapes_formulas_counts_and_proof(
 ) -> None:
     assert main([*WORDS, "--out", str(tmp_path), "--dry-run"]) == 0
     said = capsys.readouterr().out.splitlines()
-    assert "  conv1     conv 2x2    2x2         w 2x2" in said
-    assert "relu1: relu   (g from flatten1, ∂L/∂x)" in said
+    assert "  ▼  conv1     conv 2x2    2×2         w 2×2       4" in said
+    assert "relu1: relu (g from flatten1, ∂L/∂x)" in said
     assert "  ∂L/∂x[i,j] = g[i,j]·[x[i,j] > 0]" in said
-    assert "  conv1     4        36       16             2x2   1x1" in said
-    assert "  conv1     symbolic, integer, strategies" in said
+    assert "  conv1     4        36       16             2×2   1×1" in said
+    assert "  ✓ conv1     symbolic, integer, strategies" in said
     assert max(map(len, said)) <= 80
 
 

@@ -6,8 +6,8 @@ from fractions import Fraction
 
 import derive
 from derive import assembly
-from derive.render.counts import connected, multiply_adds, trained
-from derive.render.reach import fields
+from derive.render.notes.counts import connected, multiply_adds, trained
+from derive.render.notes.reach import fields
 
 
 def seen(text: str, shape: tuple[int, ...]) -> dict[str, list[tuple[Fraction, Fraction]]]:

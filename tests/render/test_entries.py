@@ -12,11 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from derive.expressions import Call, Expr, Number, Read
-from derive.render.entries import Frame, entry, positions
-from derive.render.matrix import cells
-from derive.render.sheet import Sheet
-from derive.render.text import line
-from derive.render.worked import lines_of, samples, short
+from derive.render.notes.entries import Frame, entry, positions
+from derive.render.notes.matrix import cells
+from derive.render.notes.sheet import Sheet
+from derive.render.notes.worked import lines_of, samples, short
+from derive.render.terminal.text import line
 from derive.specs import Style
 
 

@@ -9,13 +9,13 @@ import derive
 from derive import calculus
 from derive.derivations import Derivation
 from derive.documents import Display, Paragraph
-from derive.render.facts import facts
-from derive.render.notes import notes
-from derive.render.reach import windows
-from derive.render.remarks import sums_to_one
-from derive.render.sheet import Sheet
-from derive.render.summary import summary
-from derive.render.text import inline, line
+from derive.render.notes.facts import facts
+from derive.render.notes.layer import notes
+from derive.render.notes.reach import windows
+from derive.render.notes.remarks import sums_to_one
+from derive.render.notes.sheet import Sheet
+from derive.render.terminal.summary import summary
+from derive.render.terminal.text import inline, line
 
 
 def told(derivation: Derivation) -> str:
@@ -54,7 +54,7 @@ def test_pooling_is_local_and_has_nothing_to_train() -> None:
     assert "sees 1×2×2 of x" in text
     assert "jump (how far apart neighbouring entries look): 1×2×2" in text
     assert "local" in text
-    assert "train" not in text
+    assert "There is nothing to train" in text
     assert "shared" not in text
 
 

@@ -25,12 +25,12 @@ from derive.expressions import (
     Winner,
     Within,
 )
-from derive.render.formulas import expression, statement
 from derive.render.language import equation_text, expression_text
-from derive.render.letters import letter
-from derive.render.notation import Notation, Taps, affine, condition, from_text
-from derive.render.sample import batch_names, for_one
-from derive.render.text import ascii_only, line
+from derive.render.mathematics.formulas import expression, statement
+from derive.render.mathematics.letters import letter
+from derive.render.mathematics.notation import Notation, Taps, affine, condition, from_text
+from derive.render.mathematics.sample import batch_names, for_one
+from derive.render.terminal.text import ascii_only, line
 
 PLAIN = Notation()
 

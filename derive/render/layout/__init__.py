@@ -1,0 +1,1 @@
+"""How displays, tables and figures are fitted to a printed page, whichever typesetter sets them."""

@@ -1,0 +1,1 @@
+"""Expressions, index arithmetic and conditions as mathematics to be printed."""

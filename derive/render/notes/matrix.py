@@ -1,0 +1,150 @@
+"""A linear layer as one sparse matrix C: vec(y) = C·vec(x) + vec(b), and ∂L/∂x = Cᵀ·g."""
+
+from __future__ import annotations
+
+from itertools import product
+from math import prod
+
+from ...affine import Affine
+from ...documents import (
+    Block,
+    Display,
+    Grid,
+    Heading,
+    Math,
+    Numeral,
+    Operator,
+    Paragraph,
+    Row,
+    Scripts,
+    Symbol,
+)
+from ...equations import Tensor
+from ...expressions import ONE, ZERO, Call, Expr, Read, reads
+from ..mathematics.notation import EQUALS, PLUS, TIMES
+from ..mathematics.terms import factors
+from ..phrases import Slot
+from .entries import Frame, entry, positions
+from .sheet import Sheet
+
+COLUMNS, ROWS = 10, 12
+
+Cells = dict[tuple[tuple[int, ...], tuple[int, ...]], Expr]
+"""(position in y, position in x) → the coefficient."""
+Offsets = dict[tuple[int, ...], Expr]
+"""position in y → what is added there whatever x is: a bias."""
+
+
+def matrix_blocks(sheet: Sheet) -> list[Block]:
+    """The matrix where it fits, and the counts of shared and separate weights."""
+    here, frame = sheet.here, sheet.frame
+    if here is None or frame is None or sheet.taps is None or not sheet.taps.tensor or here.given:
+        return []
+    x, y = here.data[0], here.output
+    inputs, outputs = prod(x.sizes()), prod(y.sizes())
+    say = sheet.say
+    weights = prod(frame.shapes[sheet.taps.tensor])
+    out: list[Block] = [Heading(1, say.say("headings.matrix"))]
+    names: dict[str, Slot] = {"tensor": Symbol(x.name), "output": Symbol(y.name)}
+    parted = cells(sheet, frame, x) if inputs <= COLUMNS and outputs <= ROWS else None
+    if parted is not None:
+        found, offsets = parted
+        key = "affine" if offsets else "linear"
+        out.append(Paragraph(say.say(f"matrix.{key}", names)))
+        out.append(Display((_forward(found, offsets, x, y, sheet),), name="matrix"))
+        out.append(Paragraph(say.say("matrix.toeplitz")))
+        out.append(Paragraph(say.say("matrix.transpose")))
+        out.append(Display((_backward(found, x, y, sheet),), name="matrix_transposed"))
+        counts: dict[str, Slot] = {"rows": outputs, "columns": inputs, "shared": weights}
+        counts |= {"cells": inputs * outputs, "nonzero": len(found)}
+        out.append(Paragraph(say.say("matrix.counts", counts)))
+        return out
+    names |= {"inputs": inputs, "outputs": outputs, "cells": inputs * outputs, "shared": weights}
+    out.append(Paragraph(say.say("matrix.parameters", names)))
+    return out
+
+
+def cells(sheet: Sheet, frame: Frame, x: Tensor) -> tuple[Cells, Offsets] | None:
+    """The coefficient of every x in every y, and the rest; None unless y is affine in x."""
+    found: Cells = {}
+    offsets: Offsets = {}
+    statement = sheet.one(sheet.equation.at_sizes().forward)
+    for position in positions(statement, frame):
+        for part in entry(statement, position, frame):
+            if part.op not in ("", "sum"):
+                return None
+            for one in part.products:
+                body = one.body if part.sign > 0 else -one.body
+                if not reads(body, x.name):
+                    offsets[position] = offsets[position] + body if position in offsets else body
+                    continue
+                split = _coefficient(body, x)
+                if split is None or (position, split[0]) in found:
+                    return None
+                found[position, split[0]] = split[1]
+    return found, offsets
+
+
+def _coefficient(body: Expr, x: Tensor) -> tuple[tuple[int, ...], Expr] | None:
+    """(place of x, its factor) of a product that has x once as a factor."""
+    if isinstance(body, Call) and body.fn == "neg":
+        inner = _coefficient(body.args[0], x)
+        return None if inner is None else (inner[0], -inner[1])
+    parts = factors(body)
+    held = [p for p in parts if isinstance(p, Read) and p.tensor == x.name]
+    rest = [p for p in parts if p not in held]
+    if len(held) != 1 or _any(rest, x.name):
+        return None
+    return tuple(axis[0].number or 0 for axis in held[0].axes), _product(rest)
+
+
+def _any(exprs: list[Expr], tensor: str) -> bool:
+    return any(reads(e, tensor) for e in exprs)
+
+
+def _product(parts: list[Expr]) -> Expr:
+    out: Expr = ONE
+    for part in parts:
+        out = part if out == ONE else Call("mul", (out, part))
+    return out
+
+
+def _places(tensor: Tensor) -> list[tuple[int, ...]]:
+    return list(product(*map(range, tensor.sizes())))
+
+
+def _column(name: str, tensor: Tensor, sheet: Sheet) -> Math:
+    """A tensor as one column, row-major."""
+    return Grid(
+        tuple(
+            (sheet.number(Read(name, tuple((Affine.of(k),) for k in place))),)
+            for place in _places(tensor)
+        )
+    )
+
+
+def _cell(value: Expr, sheet: Sheet) -> Math:
+    return Numeral("0") if value == ZERO else sheet.number(value)
+
+
+def _forward(
+    found: Cells, offsets: Offsets, x: Tensor, y: Tensor, sheet: Sheet
+) -> tuple[Math, tuple[Math, ...]]:
+    rows = tuple(
+        tuple(_cell(found.get((o, i), ZERO), sheet) for i in _places(x)) for o in _places(y)
+    )
+    right: tuple[Math, ...] = (EQUALS, Grid(rows), TIMES, _column(x.name, x, sheet))
+    if offsets:
+        added = (_cell(offsets.get(place, ZERO), sheet) for place in _places(y))
+        right = (*right, PLUS, Grid(tuple((cell,) for cell in added)))
+    return _column(y.name, y, sheet), (Row(right),)
+
+
+def _backward(found: Cells, x: Tensor, y: Tensor, sheet: Sheet) -> tuple[Math, tuple[Math, ...]]:
+    rows = tuple(
+        tuple(_cell(found.get((o, i), ZERO), sheet) for o in _places(y)) for i in _places(x)
+    )
+    left = sheet.number(Read(x.gradient, ()))
+    transposed = Scripts(Symbol("C"), sup=Operator("⊤"))
+    pieces = (EQUALS, transposed, TIMES, sheet.upstream(), EQUALS, Grid(rows), TIMES)
+    return left, (Row((*pieces, _column(y.gradient, y, sheet))),)

@@ -1,0 +1,40 @@
+"""Known mistakes and the numbers that each gives in the worked example."""
+
+from __future__ import annotations
+
+from ...affine import Affine
+from ...documents import Block, Heading, Inline, Paragraph, Symbol, Table
+from ...expressions import Read
+from ...trials import Example, Slip
+from ..phrases import Slot
+from .sheet import Sheet
+from .values import number
+
+
+def slip_blocks(example: Example | None, sheet: Sheet) -> list[Block]:
+    """Known mistakes, each with the first entry that it changes in the example, and how."""
+    if example is None or not example.slips:
+        return []
+    say = sheet.say.say
+    head = tuple(say(f"slips.{key}") for key in ("mistake", "entry", "right", "wrong", "share"))
+    rows = tuple(_slip(slip, sheet) for slip in example.slips)
+    out: list[Block] = [Heading(1, say("headings.slips")), Paragraph(say("slips.intro"))]
+    out.append(Table(head, rows))
+    if any(slip.batch > 1 for slip in example.slips):
+        out.append(Paragraph(say("slips.two_samples")))
+    return out
+
+
+def _slip(slip: Slip, sheet: Sheet) -> tuple[tuple[Inline, ...], ...]:
+    role = sheet.equation.tensor(slip.of).role
+    keys = tuple(f"slips.{key}" for key in (f"{slip.kind}_{role}", slip.kind, "unknown"))
+    slots: dict[str, Slot] = {"kind": slip.kind, "tensor": Symbol(slip.of)}
+    lhs = Read(sheet.equation.tensor(slip.of).gradient, tuple((Affine.of(k),) for k in slip.place))
+    share: dict[str, Slot] = {"count": slip.count, "total": slip.total}
+    return (
+        sheet.say.first(keys, slots),
+        (sheet.number(lhs),),
+        (number(slip.right),),
+        (number(slip.wrong),),
+        sheet.say.say("slips.of", share),
+    )
