@@ -48,7 +48,7 @@ def cost(task: Task, targets: tuple[str, ...], batch: int) -> Cost:
         ((outer * groups * slices, filters, width // slices, depth),),
         moved=outer * groups * depth * width + 2 * batch * prod(w.size for w in form.windows),
         runs=outer * groups * depth * tiles.rows + batch * form.windows[0].size * channels,
-        calls=outer * 2 + batch + 12,
+        calls=outer * 2 + batch + 4,
         scratch=groups * depth * width,
     )
 

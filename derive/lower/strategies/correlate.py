@@ -42,7 +42,7 @@ def cost(task: Task, targets: tuple[str, ...], batch: int) -> Cost:
         ((outer * groups, depth, filters, tiles.places),),
         moved=outer * groups * depth * (tiles.places + 2 * filters),
         runs=outer * groups * depth * tiles.rows,
-        calls=outer * 4 + batch + 12,
+        calls=outer * 4 + batch + 4,
         scratch=groups * depth * tiles.places,
     )
 
