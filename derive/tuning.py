@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
+from importlib import import_module
 from statistics import median
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -61,12 +62,14 @@ def tune(derivation: Derivation, asked: Asked | None = None, limit: float = LIMI
 @contextmanager
 def _one_thread() -> Iterator[None]:
     """BLAS on one thread, as kernels are meant to be called, where threadpoolctl is there."""
+    import numpy  # noqa: F401  # a library that is loaded later would not be held
+
     try:
-        from threadpoolctl import threadpool_limits
+        found = import_module("threadpoolctl").ThreadpoolController()
     except ImportError:
         yield
         return
-    with threadpool_limits(1, "blas"):
+    with found.limit(limits=1, user_api="blas"):
         yield
 
 
@@ -125,7 +128,7 @@ def measured_machine(machine: Machine = DEFAULT) -> Machine:
     rows, depth = 16, 288
     left = np.ones((rows, depth), np.float32)
     sizes = [2**k * 125_000 for k in range(6)]
-    widths = [size // (rows * depth) // 16 * 16 for size in (*sizes, 8 * sizes[-1])]
+    widths = [size // (rows * depth) // 16 * 16 for size in sizes]
     rights = [np.ones((depth, width), np.float32) for width in widths]
     outs = [np.empty((rows, width), np.float32) for width in widths]
     best = [1.0] * len(widths)
@@ -134,7 +137,7 @@ def measured_machine(machine: Machine = DEFAULT) -> Machine:
             best[k] = min(best[k], _seconds(partial(np.matmul, left, right, out=out), 1))
     *small, whole = (2 * rows * depth * width / t for width, t in zip(widths, best, strict=True))
     worth = 0
-    for size, rate in zip(sizes, small, strict=True):
+    for size, rate in zip(sizes, small, strict=False):
         if rate > CLEARLY * whole:  # else slices are not worth their loop
             worth = size
     return replace(machine, gemm=float(f"{max(*small, whole):.2g}"), sliced=worth)

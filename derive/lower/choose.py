@@ -71,7 +71,7 @@ def timed(seconds: Mapping[tuple[str, tuple[str, ...], int], float]) -> Price:
     """What was measured, by strategy, targets and batch.
 
     Between two sizes that were measured, and beyond the last, time grows with the batch; what
-    was not measured at all is out of the question.
+    was not measured for so few samples is out of the question.
     """
 
     def price(group: Group, batch: int) -> float:
@@ -81,12 +81,8 @@ def timed(seconds: Mapping[tuple[str, tuple[str, ...], int], float]) -> Price:
             for (name, made, n), s in seconds.items()
             if (name, made) == (strategy.NAME, targets)
         }
-        if not known:
-            return inf
-        if batch in known:
-            return known[batch]
-        nearest = max((n for n in known if n <= batch), default=min(known))
-        return known[nearest] * batch / nearest
+        nearest = max((n for n in known if n <= batch), default=0)
+        return known[nearest] * batch / nearest if nearest else inf
 
     return price
 
