@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import product
+from math import prod
 
 from .bilinear import Apply, Multiply, Put, Step, Take, reads
 from .patches import Blocks
@@ -17,7 +19,8 @@ from .tasks import Task
 from .transforms import matrices
 from .windowed import Windowed
 
-SIDES = ("wide", "dwide", "narrow", "dnarrow", "kernel", "dkernel")
+LEAST = 48
+"""Columns of a slice that are worth a product of their own."""
 
 
 @dataclass(frozen=True)
@@ -106,9 +109,14 @@ class Writer:
         sizes = {"c": channels, "f": filters}
         shape = (self.blocks.points, *((groups,) if groups > 1 else ()), *(sizes[k] for k in order))
         flat = self.source.kernel_as("u", f"g{order}")
+        width = groups * channels * filters
+        made = self._scratch("kernels", (self.blocks.points, width))
         return [
-            "# the kernel at every point: " + " × ".join(map(str, (self.blocks.points, taps))),
-            f"kernels = ({_local('G', False)} @ {flat}).reshape({_told(shape)})",
+            f"# the kernel at each of {self.blocks.points} points",
+            f"taps = {flat}",
+            f"kernels = {made}",
+            self._transformed(_local("G", False), "taps", "kernels", taps, width),
+            f"kernels = kernels.reshape({_told(shape)})",
         ]
 
     def _buffers(self) -> list[str]:
@@ -176,17 +184,15 @@ class Writer:
         return [(v, owner) for v, owner in self._owners.items() if v != owner]
 
     def _results(self) -> list[str]:
-        form = self.blocks.form
         lines = []
         for side, target in self.sides.items():
             if side in ("narrow", "wide"):
                 shape = self._whole(side)
                 lines.append(f"{target} = np.empty((N, {_told(shape)}), dtype)")
             elif side == "total":
+                places = prod(self.blocks.buffer("narrow")[:-1])
                 lines.append(f"{target} = np.zeros({self.blocks.filters}, dtype)")
-        if form.bias and "narrow" in self.sides:
-            ones = ", 1" * len(form.windows)
-            lines.append(f"bias = {form.bias}.reshape({self.blocks.filters}{ones})")
+                lines.append(f"ones = np.ones({places}, dtype)")
         return lines
 
     def _whole(self, side: str) -> tuple[int, ...]:
@@ -221,15 +227,20 @@ class Writer:
     def _loaded(self, value: str) -> list[str]:
         """A sample's entries in the middle of the zeros around them."""
         if value == "dwide":
-            return [f"{_laid(value)}[...] = 0"]
+            first = self.blocks.axes[0].window.start
+            last = first + self._below()
+            return [f"grown[{first or ''}:{last}] = 0"] if last > first else []
         if value == "narrow":
             return []
         array, side = self.arrays[value], value.removeprefix("d")
         lines = [f"{_laid(value)}[{self._spans(side)}] = {self._sample(array, side)}"]
         if side == "narrow" and "total" in self.sides:
-            used = f"{_laid(value)}[:size]" if self.blocks.samples > 1 else _laid(value)
+            used, ones = _laid(value), "ones"
+            if self.blocks.samples > 1:
+                places = prod(self.blocks.lengths("narrow"))
+                used, ones = f"{used}[:size]", f"ones[: size * {places}]"
             flat = f"{used}.reshape(-1, {self.blocks.filters})"
-            lines.append(f"{self.sides['total']} += {flat}.sum(axis=0)")
+            lines.append(f"{self.sides['total']} += {ones} @ {flat}")
         return lines
 
     def _spans(self, side: str) -> str:
@@ -273,8 +284,6 @@ class Writer:
             rest = "".join(f", :{w.outputs}" for w in self.blocks.form.windows[1:])
             spans, into = f": rows.shape[1]{rest}", "rows"
         turned = f"{_laid(value)}[{spans}].transpose({_told(axes)})"
-        if value == "narrow" and self.blocks.form.bias:
-            return [*lines, f"np.add({turned}, bias, out={into})"]
         return [*lines, f"{into}{'[...]' if into == 'rows' else ''} = {turned}"]
 
     def _step(self, step: Step) -> list[str]:
@@ -295,38 +304,88 @@ class Writer:
         values = f"{of}.reshape(placed.shape)"
         if side == "narrow":
             return [view, f"placed[...] = {values}"]
-        loops, spans = [], []
-        for letter, axis in zip("uvst", self.blocks.axes, strict=False):
-            if axis.window.taps > 1:
-                loops.append(f"for {letter} in range(0, {axis.size}, {axis.outputs}):")
-                spans.append(f"{letter} : {letter} + {axis.outputs}")
-            else:
-                spans.append(":")
-        where = ", ".join(spans)
-        lines = [
-            view,
-            f"values = {values}",
-            "# patches overlap, but not in the entries of one round",
-        ]
-        for depth, loop in enumerate(loops):
-            lines.append("    " * depth + loop)
-        return [*lines, "    " * len(loops) + f"placed[{where}] += values[{where}]"]
+        return [view, f"values = {values}", *self._merged()]
+
+    def _below(self) -> int:
+        """Rows that a block's last tiles share with the first ones of the next block."""
+        axis = self.blocks.axes[0]
+        return axis.phases * (axis.size - axis.outputs) if self.blocks.count > 1 else 0
+
+    def _merged(self) -> list[str]:
+        """Add what neighbouring tiles share, then lay every entry down once.
+
+        A tile's last ``size − outputs`` entries are the next one's first; only those of the last
+        tile have places of their own.
+        """
+        axes = self.blocks.axes
+        tapped = [k for k, axis in enumerate(axes) if axis.size > axis.outputs]
+        lines = ["# what a tile shares with the next one along an axis is added up there"]
+        for k in reversed(tapped):
+            shared = axes[k].size - axes[k].outputs
+            if (axes[k].count if k else self.blocks.rows) > 1:
+                into = self._part({k: (f":{shared}", "1:")})
+                back = self._part({k: (f"{axes[k].outputs}:", ":-1")})
+                lines.append(f"values[{into}] += values[{back}]")
+            if k == 0 and self.blocks.count > 1:
+                first = self._part({k: (f":{shared}", ":1")})
+                lines.append("# and what the block above left, or zeros")
+                lines.append(f"values[{first}] += placed[{first}]")
+        lines.append("# a tile's own entries, and the rest of the last tiles")
+        for own in product((True, False), repeat=len(tapped)):
+            ends = zip(tapped, own, strict=True)
+            part = self._part(
+                {
+                    k: (f":{axes[k].outputs}", ":") if mine else (f"{axes[k].outputs}:", "-1:")
+                    for k, mine in ends
+                }
+            )
+            lines.append(f"placed[{part}] = values[{part}]")
+        return lines
+
+    def _part(self, chosen: Mapping[int, tuple[str, str]]) -> str:
+        """A subscript of patches: for some axes which entries of a patch, and which tiles."""
+        axes = self.blocks.axes
+        entries, tiles = [":"] * len(axes), []
+        for k, axis in enumerate(axes):
+            if k in chosen:
+                entries[k] = chosen[k][0]
+            tiles += [":"] if axis.phases > 1 else []
+            tiles.append(chosen[k][1] if k in chosen else ":")
+        sample = [":"] if self.blocks.samples > 1 else []
+        parts = [*entries, *sample, *tiles]
+        while parts[-1] == ":":
+            parts.pop()
+        return _told(parts)
 
     def _apply(self, matrix: str, of: str, made: str) -> list[str]:
         rows, channels = self._size(made)
-        depth = self._size(of)[0]
-        width = self._width(rows * depth, channels)
-        if width:
-            return [f"_transform({matrix}, {of}, {made}, {width})"]
-        return [f"np.matmul({matrix}, {of}, out={made})"]
-
-    def _width(self, product: int, channels: int) -> int:
-        """Columns at a time for a product that BLAS does not pack; 0 if none fit."""
         columns = self.blocks.tiles * channels
-        most = self.task.machine.sliced // product
+        several = self.blocks.samples > 1
+        lines = [
+            self._transformed(
+                matrix, of, made, max(rows, self._size(of)[0]), columns, several=several
+            )
+        ]
+        if made == "ends" and (bias := self.blocks.form.bias):
+            filters = self.blocks.filters
+            whole = self.task.tensor(bias).sizes() == (filters,)
+            flat = bias if whole else f"{bias}.reshape({filters})"
+            lines.append(f"ends.reshape({rows}, -1, {filters})[...] += {flat}")
+        return lines
+
+    def _transformed(
+        self, matrix: str, of: str, made: str, depth: int, columns: int, *, several: bool = False
+    ) -> str:
+        """``made = matrix · of``, in slices that BLAS does not pack if the columns allow it.
+
+        ``columns`` is how many there are, or with ``several`` a number that divides them.
+        """
+        most = self.task.machine.sliced // (self.blocks.points * depth)
         fits = [s for s in range(16, min(most, columns) + 1, 16) if columns % s == 0]
-        whole = columns <= most and self.blocks.samples == 1
-        return fits[-1] if fits and fits[-1] >= 48 and not whole else 0
+        whole = columns <= most and not several
+        if whole or not fits or fits[-1] < LEAST:
+            return f"np.matmul({matrix}, {of}, out={made})"
+        return f"_transform({matrix}, {of}, {made}, {fits[-1]})"
 
     def _multiply(self, made: str, left: str, right: str, axes: str) -> list[str]:
         first, second, result = axes.replace("->", ",").split(",")
@@ -356,7 +415,9 @@ class Writer:
             shape = self.task.shape(target)
             text = target
             if side == "kernel":
-                text = self._kernel_gradient()
+                lines += self._taps()
+                made = self.blocks.form.kernel_from("taps", "ugcf")
+                text = f"{made}.reshape({_told(shape)})"
             elif side in ("narrow", "wide"):
                 if shape != self._whole(side):
                     text = f"{target}.reshape({_told(('N', *shape))})"
@@ -367,13 +428,15 @@ class Writer:
             shown.append(target)
         return [*lines, f"return {', '.join(shown)}"]
 
-    def _kernel_gradient(self) -> str:
-        form = self.blocks.form
-        points = self.blocks.points
-        flat = f"({_local('G', True)} @ dkernels.reshape({points}, -1))"
-        made = form.kernel_from(flat, "ugcf")
-        shape = self.task.shape(self.sides["kernel"])
-        return f"{made}.reshape({_told(shape)})"
+    def _taps(self) -> list[str]:
+        """The kernel's gradient from that of its values at the points."""
+        groups, channels, filters, taps, _ = self.blocks.form.counts
+        points, width = self.blocks.points, groups * channels * filters
+        flat = f"dkernels.reshape({points}, {width})"
+        return [
+            f"taps = np.empty(({taps}, {width}), dtype)",
+            self._transformed(_local("G", True), flat, "taps", taps, width),
+        ]
 
 
 _SAMPLES = ("wide", "dwide", "narrow", "dnarrow")

@@ -139,8 +139,8 @@ def _entry(entry: Span | str) -> str:
     if isinstance(entry, str):
         return entry
     parts = (entry.start, entry.stop, entry.step)
-    wide = any(part and not part.isidentifier() and not part.isdigit() for part in parts)
-    wide = wide and not (parts[0] == parts[1] == "" and parts[2] == "-1")
+    short = (part.isidentifier() or part.removeprefix("-").isdigit() for part in parts if part)
+    wide = not all(short)
     body = _joined(entry.start, entry.stop, wide)
     return _joined(body, entry.step, wide) if entry.step else body
 

@@ -39,7 +39,7 @@ ERROR = 2e-5
 def applies(task: Task) -> Iterator[tuple[str, ...]]:
     """Narrow sides, and the gradients of both factors, together or alone, with the bias's."""
     for target in task.forms:
-        if any(_fits(task.form(target, side)) for side in ("narrow", "wide")):
+        if _fits(task.form(target, "narrow")):
             yield (target,)
         form = task.form(target, "kernel")
         if form is None or not _fits(form):
@@ -62,7 +62,10 @@ def _fits(form: Windowed | None) -> bool:
 def _pair(task: Task, wide: str, form: Windowed) -> bool:
     """Whether a target is the wide side of the same Φ whose kernel side ``form`` is."""
     other = task.form(wide, "wide")
-    return other is not None and (other.narrow, other.windows) == (form.narrow, form.windows)
+    near = all(w.taps < POINTS - 1 for w in form.windows)  # a tile overlaps with the next only
+    return (
+        near and other is not None and (other.narrow, other.windows) == (form.narrow, form.windows)
+    )
 
 
 def program(form: Windowed, blocks: Blocks) -> tuple[Step, ...]:
@@ -79,24 +82,26 @@ def program(form: Windowed, blocks: Blocks) -> tuple[Step, ...]:
     )
 
 
+def _sizes(taps: int, outputs: int) -> range:
+    """Outputs of a tile: as many as there are points for, and so that it meets one neighbour."""
+    most = POINTS - taps + 1
+    least = min(taps - 1, most)
+    return range(least, max(least, min(most, outputs + 1)) + 1)
+
+
 @cache
 def _blocks(form: Windowed, machine: Machine) -> Blocks:
     """The outputs of a tile along each axis, by the cost of a few samples."""
-    choices = [
-        [1] if w.taps == 1 else range(2, min(POINTS - w.taps + 1, w.outputs + 1) + 1)
-        for w in form.windows
-    ]
+    choices = [[1] if w.taps == 1 else _sizes(w.taps, w.outputs) for w in form.windows]
     every = [Blocks.of(form, outputs, machine) for outputs in product(*choices)]
     return min(every, key=lambda b: _cost(b, ("narrow",), 4).seconds(machine))
 
 
 def _form(task: Task, targets: tuple[str, ...]) -> tuple[Windowed, dict[str, str]]:
     """The form, and which target is which side of it: ``{"wide": "dx", "kernel": "dw"}``."""
-    *lead, last = targets
-    for side in ("narrow", "wide"):
-        form = task.form(last, side)
-        if not lead and form is not None and _fits(form):
-            return form, {side: last}
+    form = task.form(targets[0], "narrow")
+    if len(targets) == 1 and form is not None and _fits(form):
+        return form, {"narrow": targets[0]}
     kernel = next(t for t in targets if task.form(t, "kernel"))
     form = task.form(kernel, "kernel")
     assert form is not None  # applies said so
