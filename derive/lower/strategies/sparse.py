@@ -136,7 +136,7 @@ def cost(task: Task, targets: tuple[str, ...], batch: int) -> Cost:
         ((1, sides[0], sides[1], sides[2]),),
         moved=8 * form.products + copied + batch * (height + width),  # diagonals are scattered
         runs=form.products / form.windows[-1].outputs + copied / width,
-        calls=4 + 3 * len(targets) * (form.target == "kernel") + bool(form.bias),
+        calls=2.5 + 2.2 * len(targets) * (form.target == "kernel") + bool(form.bias),
         scratch=matrix.entries,
     )
 
