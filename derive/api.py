@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from difflib import get_close_matches
 from pathlib import Path
 from types import ModuleType
@@ -120,18 +120,39 @@ class Results(ShownDerivation):
 
     arrows: Any
 
-    @functools.cached_property
+    @property
     def made(self) -> Any:
         """The kernel's source and its proof (for a network, each layer's proofs too)."""
-        return self.arrows.make(self)
+        return self._made()
+
+    @functools.cached_property
+    def _known(self) -> dict[Options, Any]:
+        return {}
+
+    def _made(self, *, tune: bool = False, exact_order: bool = False) -> Any:
+        """The same for a kernel that is tuned, or keeps the order of sums."""
+        options = Options(tune=tune, exact_order=exact_order)
+        if options not in self._known:
+            asked = self._asking(options.arguments)
+            self._known[options] = self.arrows.make(asked, options=options)
+        return self._known[options]
+
+    def _asking(self, words: tuple[str, ...]) -> Any:
+        """The derivation whose command has some more words."""
+        raise NotImplementedError
 
     def numpy(self) -> str:
         """The source of the NumPy kernel; empty while sizes are symbolic."""
         return str(self.made.source)
 
-    def kernel(self) -> ModuleType:
-        """The generated module, compiled in memory: ``forward``, ``backward`` and ``SHAPES``."""
-        module: ModuleType = self.arrows.module(self.made)
+    def kernel(self, *, tune: bool = False, exact_order: bool = False) -> ModuleType:
+        """The generated module, compiled in memory: ``forward``, ``backward`` and ``SHAPES``.
+
+        ``tune`` measures the strategies on this machine, some seconds a layer, and takes the
+        fastest; ``exact_order`` keeps to those that sum in the order of the equation.
+        """
+        made = self._made(tune=tune, exact_order=exact_order)
+        module: ModuleType = self.arrows.module(made)
         return module
 
     def certificate(self) -> Certificate:
@@ -158,17 +179,20 @@ class Results(ShownDerivation):
         name: str = "",
         formats: Iterable[str] = Options.formats,
         force: bool = False,
+        tune: bool = False,
+        exact_order: bool = False,
         **style: Any,
     ) -> Path:
         """Write the folder that the command line writes; returns its path.
 
-        ``style`` as for :meth:`latex`.
+        ``tune`` and ``exact_order`` as for :meth:`kernel`, ``style`` as for :meth:`latex`.
         """
         given = formats.split(",") if isinstance(formats, str) else formats
         options = Options(name=name, formats=tuple(given), style=_style(style))
         folder = Path(out) / (name or self._slug())
-        files = self.arrows.files(self.made, options)
-        writing.write(folder, files, self.arrows.facts(self.made), force=force)
+        made = self._made(tune=tune, exact_order=exact_order)
+        files = self.arrows.files(made, options)
+        writing.write(folder, files, self.arrows.facts(made), force=force)
         return folder
 
     def _slug(self) -> str:
@@ -200,6 +224,12 @@ class Derivation(Results, derivations.Derivation):
         """
         return pipeline.explicit(self, tensor, at)
 
+    def _asking(self, words: tuple[str, ...]) -> Any:
+        if not words:
+            return self
+        command = f"{self.layer.command} {' '.join(words)}"
+        return replace(self, layer=replace(self.layer, command=command))
+
     def _slug(self) -> str:
         return self.layer.slug
 
@@ -218,6 +248,12 @@ class NetworkDerivation(Results, graphs.NetworkDerivation):
     """The derivation of a network, with what can be made of it."""
 
     arrows = assembly
+
+    def _asking(self, words: tuple[str, ...]) -> Any:
+        if not words:
+            return self
+        command = f"{self.network.command} {' '.join(words)}"
+        return replace(self, network=replace(self.network, command=command))
 
     def _slug(self) -> str:
         return self.network.slug

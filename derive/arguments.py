@@ -93,6 +93,7 @@ def parser(layer_name: str = DEFAULT) -> argparse.ArgumentParser:
     whole.add_argument("--network", metavar="TEXT", help='"conv 2x2 > relu > dense 1" or a file')
     _add_equation(made.add_argument_group("any equation, instead of --layer"), layer_name)
     options.add(made.add_argument_group("output"))
+    options.add_kernel(made.add_argument_group("how the kernel computes"))
     options.add_style(made.add_argument_group("how notes are written"))
     return made
 

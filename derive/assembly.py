@@ -9,7 +9,7 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from .documents import Document
     from .equations import Layer
     from .graphs import Draft, Network, NetworkDerivation, NetworkSpec, Node
+    from .machines import Tuning
     from .programs import Choice, Program
     from .render.notebook import Runnable
     from .render.notes.chapters import Trial
@@ -140,12 +141,18 @@ def _error(draft: Draft, what: str, remedy: str = "") -> NetworkError:
 # -- derivation and source ---------------------------------------------------------------------
 @dataclass(frozen=True)
 class Assembled:
-    """All that comes of a network: each layer's certificate, and that of the whole chain."""
+    """All that comes of a network: each layer's certificate, and that of the whole chain.
+
+    ``choices`` are the branches of each layer's functions, ``tunings`` what was measured for
+    them: (layer, measurements).
+    """
 
     derivation: NetworkDerivation
     source: str
     certificates: tuple[tuple[str, Certificate], ...]
     certificate: Certificate
+    choices: tuple[tuple[Choice, ...], ...] = ()
+    tunings: tuple[tuple[str, Tuning], ...] = ()
 
 
 def derive(network: Network, wrt: tuple[str, ...] | None = None) -> NetworkDerivation:
@@ -164,22 +171,39 @@ def derive(network: Network, wrt: tuple[str, ...] | None = None) -> NetworkDeriv
     return NetworkDerivation(network, tuple(found))
 
 
-def programs(derivation: NetworkDerivation) -> tuple[Program, ...]:
-    """The array program of each layer."""
+def programs(
+    derivation: NetworkDerivation, tunings: Mapping[str, Tuning] | None = None, **asked: Any
+) -> tuple[Program, ...]:
+    """The array program of each layer; some write over what nobody reads afterwards.
+
+    ``tunings`` are measurements by layer, ``asked`` as for :func:`derive.lower.lower`.
+    """
     from .lower import lower
+    from .reuse import spare
 
-    network = derivation.network
-    return tuple(
-        lower(d, keep=True, apart=network.apart(node), prefix=f"{node.name}_")
-        for node, d in derivation.pairs()
-    )
+    made: dict[str, Program] = {}
+    every = {node.name: {**asked, **inside(derivation, node)} for node, _ in derivation.pairs()}
+    for name, tuning in (tunings or {}).items():
+        every[name]["tuning"] = tuning
+    for node, one in derivation.pairs():
+        made[node.name] = lower(one, **every[node.name])
+    for node, one in derivation.pairs():
+        if over := spare(derivation.network, node, made):
+            made[node.name] = lower(one, spare=over, **every[node.name])
+    return tuple(made.values())
 
 
-def kernel(derivation: NetworkDerivation) -> str:
-    """The source of kernel.py."""
+def inside(derivation: NetworkDerivation, node: Node) -> dict[str, Any]:
+    """What is asked of the kernel of a layer inside of a network."""
+    apart = derivation.network.apart(node)
+    return {"keep": True, "apart": apart, "prefix": f"{node.name}_"}
+
+
+def kernel(derivation: NetworkDerivation, **asked: Any) -> str:
+    """The source of kernel.py; ``asked`` as for :func:`programs`."""
     from .render.network import network
 
-    return network(derivation, programs(derivation))
+    return network(derivation, programs(derivation, **asked))
 
 
 def prove(
@@ -194,15 +218,55 @@ def prove(
     """
     from .verify import verify_network
 
-    return Assembled(derivation, source, *verify_network(derivation, source, progress, choices))
+    proved = verify_network(derivation, source, progress, choices)
+    return Assembled(derivation, source, *proved, choices)
 
 
 def make(
-    derivation: NetworkDerivation, progress: Callable[[str], None] = lambda _: None
+    derivation: NetworkDerivation,
+    progress: Callable[[str], None] = lambda _: None,
+    options: Options = DEFAULTS,
+    recorded: Mapping[str, Any] | None = None,
 ) -> Assembled:
-    """The module and its proof; ``progress`` is told what is being checked."""
-    choices = tuple(program.choices for program in programs(derivation))
-    return prove(derivation, kernel(derivation), progress, choices)
+    """The module and its proof; ``progress`` is told what is being checked.
+
+    ``recorded`` is a certificate whose measurements are to be used instead of new ones.
+    """
+    tunings: dict[str, Tuning] = {}
+    if options.tune:
+        progress("measuring")
+        tunings = measured(derivation, recorded, exact=options.exact_order)
+    asked: dict[str, Any] = {"exact": options.exact_order, "tunings": tunings}
+    choices = tuple(program.choices for program in programs(derivation, **asked))
+    made = prove(derivation, kernel(derivation, **asked), progress, choices)
+    return replace(made, tunings=tuple(tunings.items()))
+
+
+def measured(
+    derivation: NetworkDerivation, recorded: Mapping[str, Any] | None, **asked: Any
+) -> dict[str, Tuning]:
+    """What was measured, by layer: as recorded, or on this machine; ``asked`` as for Asked."""
+    from .tuning import LIMIT
+
+    found: dict[str, Any] = {} if recorded is None else _tunings(recorded)
+    share = LIMIT / len(derivation.derivations)
+    return {
+        node.name: pipeline.measured(
+            one,
+            None if recorded is None else {"tuning": found.get(node.name)},
+            share,
+            **asked,
+            **inside(derivation, node),
+        )
+        for node, one in derivation.pairs()
+    }
+
+
+def _tunings(recorded: Mapping[str, Any]) -> dict[str, Any]:
+    """Layer → its measurements, as far as a certificate has them."""
+    rows = recorded.get("layers")
+    kept = [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
+    return {str(row.get("name")): row.get("tuning") for row in kept}
 
 
 def module(made: Assembled) -> ModuleType:
@@ -299,7 +363,7 @@ __all__ = [{listed}]
 
 def facts(made: Assembled) -> dict[str, Any]:
     """What certificate.json says beside the hashes of the files."""
-    network = made.derivation.network
+    network, tunings = made.derivation.network, dict(made.tunings)
     return {
         "network": network.text,
         "command": network.command,
@@ -308,6 +372,7 @@ def facts(made: Assembled) -> dict[str, Any]:
                 "name": node.name,
                 "equations": [equation.text for equation in node.layer.equations],
                 **pipeline.claims(certificate),
+                **({"tuning": tunings[node.name].record()} if node.name in tunings else {}),
             }
             for (_, certificate), node in zip(made.certificates, network.nodes, strict=True)
         ],

@@ -28,8 +28,10 @@ def main(argv: Sequence[str]) -> int:
         try:
             arrows = assembly.arrows(request.spec)
             layer = arrows.layer(request.spec, request.options)
-            made = arrows.make(arrows.derive(layer, request.options.wrt))
             folder = Path(given.out) / layer.slug
+            recorded = writing.recorded(folder) if given.check else None
+            derivation = arrows.derive(layer, request.options.wrt)
+            made = arrows.make(derivation, lambda _: None, request.options, recorded)
             if folder in folders:
                 raise UsageError(f"{folder} is made by row {folders[folder]} already")
             folders[folder] = row

@@ -83,10 +83,11 @@ def _derive(request: Request) -> int:
     with terminal.Progress(wanted=not (request.quiet or request.json)) as progress:
         progress("deriving")
         derivation = arrows.derive(layer, options.wrt)
-        made = arrows.make(derivation, progress)
+        folder = request.out / layer.slug
+        recorded = writing.recorded(folder) if request.check else None
+        made = arrows.make(derivation, progress, options, recorded)
         progress("writing the notes")
         files, facts = arrows.files(made, options), arrows.facts(made)
-    folder = request.out / layer.slug
     if request.check:
         return _check(folder, writing.sealed(folder, files, facts), request)
     names, written = (*files, writing.CERTIFICATE), not request.dry_run

@@ -9,7 +9,8 @@ fitted to measurements of every strategy on some twenty geometries
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -119,3 +120,26 @@ class Tuning:
     def seconds(self) -> dict[tuple[str, str, tuple[str, ...], int], float]:
         """(direction, strategy, targets, batch) → seconds."""
         return {(way, name, targets, n): 1e-9 * t for way, name, targets, n, t in self.clock}
+
+    def record(self) -> dict[str, Any]:
+        """As JSON values, from which the same kernel can be made again."""
+        return {
+            "gemm": self.machine.gemm,
+            "sliced": self.machine.sliced,
+            "clock": [[way, name, list(made), n, t] for way, name, made, n, t in self.clock],
+        }
+
+    @classmethod
+    def recalled(cls, record: object) -> Tuning:
+        """What such values say; nothing measured if they are not what :meth:`record` writes."""
+        match record:
+            case {"gemm": float(gemm), "sliced": int(sliced), "clock": list(rows)}:
+                clock = []
+                for row in rows:
+                    match row:
+                        case [str(way), str(name), [*made], int(n), int(t)] if n > 0 and t > 0:
+                            clock.append((way, name, tuple(map(str, made)), n, t))
+                        case _:
+                            return cls()
+                return cls(replace(DEFAULT, gemm=gemm, sliced=sliced), tuple(clock))
+        return cls()

@@ -26,6 +26,14 @@ def add(group: Any) -> None:
     group.add_argument("--force", action="store_true", help="overwrite others' files too")
 
 
+def add_kernel(group: Any) -> None:
+    """Add the options about how the kernel computes."""
+    tune = "measure the strategies on this machine (seconds) instead of estimating them"
+    group.add_argument("--tune", action="store_true", help=tune)
+    order = "only strategies that keep direct summation: nothing like Winograd's"
+    group.add_argument("--exact-order", action="store_true", help=order)
+
+
 def add_style(group: Any) -> None:
     """Add the options about how notes are written."""
     group.add_argument("--title", metavar="TEXT", default="", help="what stands at the head")
@@ -53,6 +61,8 @@ def read(given: argparse.Namespace) -> Options:
             name=given.name or "",
             formats=tuple(known),
             style=Style(int(given.index_base), given.full, **words),
+            tune=given.tune,
+            exact_order=given.exact_order,
         )
     except UsageError as error:  # the nouns name the value, the flag is the same word
         raise UsageError(f"--{error}") from error

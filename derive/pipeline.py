@@ -22,6 +22,7 @@ if TYPE_CHECKING:  # the nouns cost milliseconds too
     from .derivations import Derivation
     from .documents import Document
     from .equations import Equation, Layer, Tensor
+    from .machines import Tuning
     from .programs import Choice, Program
     from .render.notebook import Runnable
     from .writing import Content
@@ -31,11 +32,16 @@ COMMAND = "python -m derive"
 
 @dataclass(frozen=True)
 class Made:
-    """All that comes of a layer: ``source`` is empty while sizes are symbolic."""
+    """All that comes of a layer: ``source`` is empty while sizes are symbolic.
+
+    ``choices`` are the branches of the kernel, ``tuning`` what was measured for them, if it was.
+    """
 
     derivation: Derivation
     source: str
     certificate: Certificate
+    choices: tuple[Choice, ...] = ()
+    tuning: Tuning | None = None
 
 
 def layer(spec: Spec, options: Options = DEFAULTS) -> Layer:
@@ -94,18 +100,21 @@ def derive(layer: Layer, wrt: tuple[str, ...] | None = None) -> Derivation:
     return derive(layer, wrt)
 
 
-def program(derivation: Derivation, form: str = "fastest") -> Program | None:
-    """The array program of a kernel; None while sizes are symbolic."""
+def program(derivation: Derivation, form: str = "fastest", **asked: Any) -> Program | None:
+    """The array program of a kernel; None while sizes are symbolic.
+
+    ``asked`` as for :func:`derive.lower.lower`.
+    """
     from .lower import lower
 
-    return lower(derivation, form) if derivation.equation.sized else None
+    return lower(derivation, form, **asked) if derivation.equation.sized else None
 
 
-def kernel(derivation: Derivation, form: str = "fastest") -> str:
+def kernel(derivation: Derivation, form: str = "fastest", **asked: Any) -> str:
     """The source of kernel.py; empty while sizes are symbolic."""
     from .render.kernel import kernel
 
-    found = program(derivation, form)
+    found = program(derivation, form, **asked)
     return "" if found is None else kernel(derivation, found)
 
 
@@ -130,11 +139,44 @@ def prove(
     return verify(derivation, source, forms, progress, choices)
 
 
-def make(derivation: Derivation, progress: Callable[[str], None] = lambda _: None) -> Made:
-    """The kernel and its proof; ``progress`` is told what is being checked."""
-    found = program(derivation)
-    source, choices = kernel(derivation), found.choices if found else ()
-    return Made(derivation, source, prove(derivation, source, progress, choices))
+def make(
+    derivation: Derivation,
+    progress: Callable[[str], None] = lambda _: None,
+    options: Options = DEFAULTS,
+    recorded: Mapping[str, Any] | None = None,
+) -> Made:
+    """The kernel and its proof; ``progress`` is told what is being checked.
+
+    ``recorded`` is a certificate whose measurements are to be used instead of new ones.
+    """
+    tuning = None
+    if options.tune:
+        progress("measuring")
+        tuning = measured(derivation, recorded, exact=options.exact_order)
+    asked: dict[str, Any] = {"exact": options.exact_order, "tuning": tuning}
+    found = program(derivation, **asked)
+    source, choices = kernel(derivation, **asked), found.choices if found else ()
+    certificate = prove(derivation, source, progress, choices)
+    return Made(derivation, source, certificate, choices, tuning)
+
+
+def measured(
+    derivation: Derivation,
+    recorded: Mapping[str, Any] | None,
+    limit: float | None = None,
+    **asked: Any,
+) -> Tuning:
+    """How long strategies take: as recorded, or on this machine within ``limit`` seconds.
+
+    ``asked`` as for :func:`derive.lower.lower`.
+    """
+    from .lower.branching import Asked
+    from .machines import Tuning
+    from .tuning import LIMIT, tune
+
+    if recorded is not None:
+        return Tuning.recalled(recorded.get("tuning"))
+    return tune(derivation, Asked(**asked), limit or LIMIT)
 
 
 def module(made: Made) -> ModuleType:
@@ -274,6 +316,7 @@ def facts(made: Made) -> dict[str, Any]:
         "equations": [equation.text for equation in layer.equations],
         "command": layer.command,
         **claims(made.certificate),
+        **({"tuning": made.tuning.record()} if made.tuning is not None else {}),
     }
 
 

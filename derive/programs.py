@@ -219,13 +219,15 @@ class Program:
     """A kernel: its functions and how each was chosen.
 
     ``strategies``: what is computed → name, for smallest batches; ``choices``: every branch, by
-    direction and batch size, empty where the general strategy serves all.
+    direction and batch size, empty where the general strategy serves all. ``scratch``: bytes, in
+    float32, of all buffers that a thread keeps.
     """
 
     functions: tuple[Function, ...]
     strategies: tuple[tuple[str, str], ...] = ()
     constants: tuple[Constant, ...] = ()
     choices: tuple[Choice, ...] = ()
+    scratch: int = 0
 
 
 def parts(array: Array) -> tuple[Array, ...]:

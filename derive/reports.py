@@ -13,6 +13,7 @@ from . import assembly, pipeline, terminal
 from .assembly import Assembled
 from .layers import layers, parameters
 from .pipeline import Made, facts
+from .programs import Choice
 from .specs import PLAIN, Style
 
 
@@ -57,6 +58,11 @@ def _of_network(made: Assembled) -> dict[str, Any]:
         "shapes": {name: list(network.shape(name)) for name in names},
         "parameters": {name: list(tensor.sizes()) for name, tensor in network.parameters},
         "gradients": [*(name for name, _ in network.parameters), "x"],
+        "strategies": [
+            {"layer": node.name, **row}
+            for node, choices in zip(network.nodes, made.choices, strict=True)
+            for row in strategies(choices)
+        ],
     }
 
 
@@ -69,7 +75,30 @@ def _of_layer(made: Made) -> dict[str, Any]:
         "slug": made.derivation.layer.slug,
         "shapes": {tensor.name: list(tensor.sizes()) for tensor in tensors},
         "gradients": [gradient.of for gradient in made.derivation.gradients],
+        "strategies": strategies(made.choices),
     }
+
+
+def strategies(choices: Iterable[Choice]) -> list[dict[str, Any]]:
+    """How a kernel computes, branch by branch; empty if one general way serves all.
+
+    Multiply-adds are a sample's, seconds those of the least batch.
+    """
+    return [
+        {
+            "direction": choice.direction,
+            "least_batch": choice.least,
+            "targets": list(call.targets),
+            "strategy": call.strategy,
+            "multiply_adds": call.multiply_adds,
+            "scratch_bytes": call.scratch,
+            "seconds": float(f"{call.seconds:.3g}"),
+            "measured": call.measured,
+        }
+        for choice in choices
+        for call in choice.calls
+        if choice.least
+    ]
 
 
 def summary(

@@ -113,12 +113,16 @@ class Options:
     ``name``        the folder's name; empty: the layer's slug
     ``formats``     which files
     ``style``       how notes are written
+    ``tune``        measure the kernel's strategies instead of estimating them
+    ``exact_order`` keep sums in the order of the equation: nothing like Winograd's
     """
 
     wrt: tuple[str, ...] | None = None
     name: str = ""
     formats: tuple[str, ...] = ("py", "tex", "html")
     style: Style = PLAIN
+    tune: bool = False
+    exact_order: bool = False
 
     def __post_init__(self) -> None:
         for name in self.formats:
@@ -134,6 +138,8 @@ class Options:
             *(("--wrt", ",".join(self.wrt)) if self.wrt is not None else ()),
             *(("--name", self.name) if self.name else ()),
             *self.style.arguments,
+            *(("--tune",) if self.tune else ()),
+            *(("--exact-order",) if self.exact_order else ()),
         )
 
 

@@ -220,8 +220,8 @@ def arrays(derivation: Derivation, batch: int) -> dict[str, Any]:
     made: dict[str, Any] = {}
     for tensor in (*equation.tensors, equation.output):
         lead = (batch,) if equation.rank(tensor) > len(tensor.shape) else ()
-        name = equation.output.gradient if tensor == equation.output else tensor.name
-        made[name] = random.standard_normal((*lead, *tensor.sizes())).astype(np.float32)
+        made[tensor.name] = random.standard_normal((*lead, *tensor.sizes())).astype(np.float32)
+    made[equation.output.gradient] = made[equation.output.name]
     return made
 
 

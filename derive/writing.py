@@ -149,12 +149,18 @@ def _refuse_foreign(folder: Path, files: Files) -> None:
             )
 
 
+def recorded(folder: Path) -> dict[str, Any]:
+    """What the folder's certificate says; empty if there is none to read."""
+    try:
+        found = json.loads((folder / CERTIFICATE).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
 def _owned(folder: Path) -> dict[str, str]:
     """File → hash as the folder's certificate says; empty if there is none to read."""
-    try:
-        files = json.loads((folder / CERTIFICATE).read_text(encoding="utf-8"))["files"]
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        return {}
+    files = recorded(folder).get("files")
     if not isinstance(files, dict):
         return {}
     return {n: h for n, h in files.items() if isinstance(h, str) and n == Path(n).name}

@@ -90,7 +90,9 @@ def branched(derivation: Derivation, asked: Asked) -> Program | None:
     choices = tuple(choice for d in directions for choice in _choices(d))
     made = [call for c in choices[::-1] if c.least for call in c.calls]
     first = {target: call.strategy for call in made for target in call.targets}
-    return Program(tuple(order), tuple(first.items()), tuple(constants.values()), choices)
+    return Program(
+        tuple(order), tuple(first.items()), tuple(constants.values()), choices, scratch(order)
+    )
 
 
 # -- what there is to compute ------------------------------------------------------------------

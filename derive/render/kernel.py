@@ -11,7 +11,6 @@ from ..derivations import Derivation
 from ..equations import Equation, Statement, Tensor
 from ..expressions import Expr, Winner, walk
 from ..functions import kinds
-from ..lower.memory import scratch
 from ..programs import Call, Comment, Constant, Function, Invoke, Let, Name, Program, arrays
 from .language import equation_text
 from .python import WIDTH, lines
@@ -21,6 +20,7 @@ HELPERS = {
     "_lowest": "lowest.py.j2",
     "_highest": "highest.py.j2",
     "_erf": "erf.py.j2",
+    "_sigmoid": "sigmoid.py.j2",
     "_scratch": "scratch.py.j2",
     "_split": "split.py.j2",
     "_windows": "windows.py.j2",
@@ -174,7 +174,7 @@ def chosen(program: Program) -> list[str]:
 
 def _told(program: Program, *, measured: bool) -> str:
     """What the columns of that table are, and how much memory is kept."""
-    held = _bytes(scratch(program.functions))
+    held = _bytes(program.scratch)
     clock = (
         "measured on one machine for the least batch of the branch (--tune), so that another run "
         "may choose otherwise"
