@@ -243,7 +243,9 @@ def narrow(values: Any) -> Any:
     return values.astype(np.float32) if values.dtype == np.float64 else values
 
 
-def row(case: Case, batch: int, seconds: float, jax: bool) -> dict[str, dict[str, float]]:
+def row(
+    case: Case, batch: int, seconds: float, jax: bool, threads: int
+) -> dict[str, dict[str, float]]:
     """Direction → competitor → seconds."""
     module = generated(case.text, case.input)
     wide = sample(case, module, batch)
@@ -255,8 +257,9 @@ def row(case: Case, batch: int, seconds: float, jax: bool) -> dict[str, dict[str
     check(case, exact, results(by_derive(case, module, *wide)), BOUND)
     for rival in rivals.values():
         check(case, exact, results(rival), ROUGH)
+    clock = time.process_time if threads == 1 else time.perf_counter
     return {
-        way: medians({name: pair[k] for name, pair in rivals.items()}, seconds=seconds)
+        way: medians({n: pair[k] for n, pair in rivals.items()}, seconds=seconds, clock=clock)
         for k, way in enumerate(("forward", "step"))
     }
 
@@ -330,7 +333,7 @@ def main() -> int:
         if given.rows.lower() not in name.lower():
             continue
         for batch in map(int, given.batch.split(",")):
-            found = row(make(), batch, given.seconds, not given.no_jax)
+            found = row(make(), batch, given.seconds, not given.no_jax, given.threads)
             cells = [found[w].get(c, 0) / found[w]["torch"] for w in found for c in ("ours", "jax")]
             times = ", ".join(f"{1e6 * found[w][c]:.0f}" for w in found for c in ("ours", "torch"))
             shown = "".join(f"{cell:9.2f}" for cell in cells)

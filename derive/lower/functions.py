@@ -22,7 +22,7 @@ from ..programs import (
 from .scope import Scope, number
 from .values import BATCH
 
-GIVEN = ("_arrays", "_lowest", "_highest", "_erf", "Gradients", "bool", "len")
+GIVEN = ("_arrays", "_lowest", "_highest", "_erf", "_sigmoid", "Gradients", "bool", "len")
 """Names that the generated module defines, or Python itself."""
 
 

@@ -88,10 +88,8 @@ def _call(fn: str, args: tuple[Array, ...]) -> Array:
             return Invoke("np.maximum", (args[0], zero))
         case "softplus":
             return Invoke("np.logaddexp", (zero, args[0]))
-        case "sigmoid":  # exp(-log(1 + exp(-z))): no overflow on either side
-            return Invoke(
-                "np.exp", (Unary("-", Invoke("np.logaddexp", (zero, Unary("-", args[0])))),)
-            )
+        case "sigmoid":
+            return Invoke("_sigmoid", args)
     raise NotDerivable(f"no NumPy form is known for the function {fn}")
 
 
