@@ -15,6 +15,8 @@ from math import prod
 from ..machines import FLOAT, Machine
 from .windowed import Window, Windowed
 
+SETS = 1024
+"""Bytes after which, or after a few times which, entries share a set of the first cache."""
 FEW = 32
 """Tiles that a transformed kernel is worth loading for."""
 
@@ -120,6 +122,11 @@ class Blocks:
     def filters(self) -> int:
         """Filters of all groups."""
         return self.form.counts[0] * self.form.counts[2]
+
+    def aligned(self, side: str) -> bool:
+        """Whether channels lie so many bytes apart that they meet in few sets of the cache."""
+        size = prod(w.size if side == "wide" else w.outputs for w in self.form.windows)
+        return size * FLOAT % SETS == 0
 
     def lengths(self, side: str, *, block: bool = False) -> tuple[int, ...]:
         """Axes of the buffer of a side; ``block``: only the outputs of one block."""

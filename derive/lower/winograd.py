@@ -13,12 +13,15 @@ from functools import cached_property
 from itertools import product
 from math import prod
 
+from ..machines import FLOAT
 from .bilinear import Apply, Multiply, Put, Step, Take, reads
-from .patches import Blocks
+from .patches import SETS, Blocks
 from .tasks import Task
 from .transforms import matrices
 from .windowed import Windowed
 
+LINE = 16
+"""Numbers that move a channel to another set of the cache."""
 LEAST = 48
 """Columns of a slice that are worth a product of their own."""
 
@@ -121,20 +124,32 @@ class Writer:
 
     def _buffers(self) -> list[str]:
         """Memory that is kept between calls: samples with channels innermost, and tiles."""
-        lines = []
-        for value in self._laid():
-            side = value.removeprefix("d")
-            shape = self.blocks.buffer(side, block=value == "narrow")
-            lines.append(f"{_laid(value)} = {self._scratch(_laid(value), shape)}")
-        width = self.blocks.tiles * self.blocks.samples
+        lines = [line for value in self._laid() for line in self._room(value)]
         for memory, rows, channels in self._memory():
-            lines.append(f"{memory} = {self._scratch(memory, (rows, width * channels))}")
+            columns = self.blocks.tiles * self.blocks.samples * channels
+            # rows that lie a power of two apart would meet in the same sets of the cache
+            held = columns + (0 if FLOAT * columns % SETS else LINE)
+            cut = f"[:, :{columns}]" if held > columns and self.blocks.samples == 1 else ""
+            lines.append(f"{memory} = {self._scratch(memory, (rows, held))}{cut}")
         if self.blocks.samples == 1:
             lines += [f"{value} = {memory}" for value, memory in self._aliases()]
         if "kernel" in self.sides:
             shape = self._kernel_shape()
             lines.append(f"part = {self._scratch('part', shape)}")
             lines.append(f"dkernels = np.zeros(({_told(shape)}), dtype)")
+        return lines
+
+    def _room(self, value: str) -> list[str]:
+        """The buffer of a side, and one for a copy of its array if channels lie badly there."""
+        side, own = value.removeprefix("d"), _laid(value)
+        shape = self.blocks.buffer(side, block=value == "narrow")
+        lines = [f"{own} = {self._scratch(own, shape)}"]
+        if value in ("wide", "dnarrow") and self.blocks.aligned(side):
+            channels, *places = self._whole(side)
+            lead = shape[: -1 - len(places)]
+            apart = (*lead, channels, prod(places) + LINE)
+            lines.append("# channels a power of two apart would push each other out of the cache")
+            lines.append(f"{own}_apart = {self._scratch(f'{own}_apart', apart)}")
         return lines
 
     def _scratch(self, own: str, shape: Sequence[int]) -> str:
@@ -233,7 +248,11 @@ class Writer:
         if value == "narrow":
             return []
         array, side = self.arrays[value], value.removeprefix("d")
-        lines = [f"{_laid(value)}[{self._spans(side)}] = {self._sample(array, side)}"]
+        into = f"{_laid(value)}[{self._spans(side)}]"
+        if self.blocks.aligned(side):
+            lines = self._apart(into, array, value)
+        else:
+            lines = [f"{into} = {self._turned(self._sample(array, side))}"]
         if side == "narrow" and "total" in self.sides:
             used, ones = _laid(value), "ones"
             if self.blocks.samples > 1:
@@ -251,16 +270,36 @@ class Writer:
             return ", ".join([*several, *(f":{w.outputs}" for w in windows)])
         return ", ".join([*several, *(f"{w.low} : {w.low + w.size}" for w in windows)])
 
+    def _apart(self, into: str, array: str, value: str) -> list[str]:
+        """The same by way of a copy in which no two channels start in the same cache set."""
+        shape = self._whole(value.removeprefix("d"))
+        places = prod(shape[1:])
+        several = self.blocks.samples > 1
+        lead = ":size, " if several else ""
+        given = f"{array}[n : n + size]" if several else f"{array}[n]"
+        sample = self._turned(f"apart.reshape({_told((*self._lead(), *shape))})")
+        return [
+            f"apart = {_laid(value)}_apart[{lead}:, :{places}]",
+            f"apart[...] = {given}.reshape(apart.shape)",
+            f"{into} = {sample}",
+        ]
+
+    def _lead(self) -> list[str]:
+        return ["size"] if self.blocks.samples > 1 else []
+
     def _sample(self, array: str, side: str) -> str:
-        """The samples of a block with channels last."""
+        """The samples of a block as (channels, places)."""
         shape = self._whole(side)
-        k = len(shape)
-        opened = "" if self._is(array, shape) else f".reshape({_told((-1, *shape))})"
-        if self.blocks.samples > 1:
-            axes = (0, *range(2, k + 1), 1)
-            return f"{array}[n : n + size]{opened}.transpose({_told(axes)})"
-        opened = "" if self._is(array, shape) else f".reshape({_told(shape)})"
-        return f"{array}[n]{opened}.transpose({_told((*range(1, k), 0))})"
+        given = f"{array}[n : n + size]" if self.blocks.samples > 1 else f"{array}[n]"
+        if self._is(array, shape):
+            return given
+        return f"{given}.reshape({_told((*self._lead(), *shape))})"
+
+    def _turned(self, sample: str) -> str:
+        """Channels last."""
+        k = len(self.blocks.axes) + 1
+        axes = (0, *range(2, k + 1), 1) if self.blocks.samples > 1 else (*range(1, k), 0)
+        return f"{sample}.transpose({_told(axes)})"
 
     def _is(self, array: str, shape: tuple[int, ...]) -> bool:
         """Whether a sample of an array has that shape as it is."""

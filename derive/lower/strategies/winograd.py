@@ -124,7 +124,9 @@ def _cost(blocks: Blocks, sides: tuple[str, ...], batch: int) -> Cost:
     wide, narrow = tiles * blocks.channels, tiles * blocks.filters
     kernel = groups * channels * filters
     products: list[tuple[float, int, int, int]] = []
-    moved = runs = calls = 0.0
+    runs = calls = 0.0
+    inputs, places = (prod(blocks.lengths(side)) for side in ("wide", "narrow"))
+    moved = 3.0 * batch * (inputs * blocks.channels + places * blocks.filters)
 
     def transform(rows: int, depth: int, columns: float) -> None:
         slices = max(1.0, columns // 512)
@@ -135,17 +137,17 @@ def _cost(blocks: Blocks, sides: tuple[str, ...], batch: int) -> Cost:
 
     if "narrow" in sides or "kernel" in sides:
         transform(points, points, wide)
-        moved += outer * 2.5 * points * wide
-        runs += outer * points * tiles
+        moved += outer * 2 * points * wide
+        runs += outer * 2.5 * points * tiles
     if "narrow" in sides:
         multiply(tiles, filters, channels)
         transform(outputs, points, narrow)
-        moved += outer * (points + 3 * outputs) * narrow
-        runs += outer * outputs * tiles
+        moved += outer * (points / 2 + 4 * outputs) * narrow
+        runs += outer * 2.5 * outputs * tiles
     else:
         transform(points, outputs, narrow)
-        moved += outer * (points + 3 * outputs) * narrow
-        runs += outer * outputs * tiles
+        moved += outer * (points / 2 + 3 * outputs) * narrow
+        runs += outer * 2.5 * outputs * tiles
     if "kernel" in sides:
         multiply(channels, filters, tiles)
         moved += (2 * outer + 1) * points * kernel
@@ -154,7 +156,8 @@ def _cost(blocks: Blocks, sides: tuple[str, ...], batch: int) -> Cost:
         multiply(tiles, channels, filters)
         transform(points, points, wide)
         moved += outer * 3 * points * wide
-        runs += outer * points * tiles
+        runs += outer * 2.5 * points * tiles
+        calls += 25
     if "narrow" in sides or "wide" in sides:
         products.append((1, points, kernel, taps))
         moved += (points + 2 * taps) * kernel
