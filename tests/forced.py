@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from functools import cache
 from random import Random
 from types import ModuleType
 from typing import Any
@@ -56,7 +55,6 @@ def drawn(seed: int, *, largest: int = 9) -> dict[str, Any]:
     }
 
 
-@cache
 def kernels(
     strategy: str, kind: str = "conv", **settings: Any
 ) -> tuple[tuple[ModuleType, Groups], ...]:

@@ -166,7 +166,8 @@ class Windowed:
         roles = {"g": self.groups, "f": self.filters, "c": self.channels, "u": taps}
         labels = [label for role in order for label in roles[role]]
         sizes = dict(self.sizes)
-        opened = f"{text}.reshape({', '.join(str(sizes[label]) for label in labels)})"
+        shape = ", ".join(str(sizes[label]) for label in labels)
+        opened = f"{text}.reshape({shape or '()'})"
         axes = [labels.index(label) for label in self.kernel_labels]
         moved = f"{opened}.transpose({', '.join(map(str, axes))})"
         turned = {w.tap for w in self.windows if w.flipped}

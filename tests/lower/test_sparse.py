@@ -53,3 +53,11 @@ def test_the_matrix_of_one_call_leaves_nothing_for_the_next():
 
 def test_a_matrix_that_would_leave_the_cache_is_not_offered():
     assert kernels("sparse", input=(6, 12, 12), kernel=(5, 5), filters=16) == ()
+
+
+@pytest.mark.parametrize("strategy", ["sparse", "unrolled", "batch_last"])
+def test_a_weight_without_axes_is_a_kernel_too(strategy):
+    made = kernels(strategy, "equation", text="y[i] = s*x[i]", shapes={"x": (4,), "s": ()})
+    assert {t for _, groups in made for group in groups for t in group} >= {"y", "ds"}
+    for module, _ in made:
+        assert differing(module, integers(module, 3)) == []

@@ -307,4 +307,4 @@ def _added(form: Windowed, size: int) -> list[str]:
 
 
 def _listed(values: Sequence[int]) -> str:
-    return ", ".join(map(str, values))
+    return ", ".join(map(str, values)) or "()"

@@ -230,7 +230,7 @@ def _placed(matrix: Matrix, name: str, names: str) -> str:
     """The line that makes M and the view of its diagonals."""
     shape, steps, start = matrix.view
     begin = f", {start}" if start else ""
-    view = f"({_listed(shape)}), ({_listed(steps)}){begin}"
+    view = f"({_listed(shape)},), ({_listed(steps)},){begin}"
     return f'{names} = _diagonals("{name[1:]}", ({matrix.shape}), dtype, {view})'
 
 
@@ -255,4 +255,4 @@ def _steps(axes: tuple[tuple[str, int], ...]) -> dict[str, int]:
 
 
 def _listed(values: Sequence[int]) -> str:
-    return ", ".join(map(str, values))
+    return ", ".join(map(str, values)) or "()"

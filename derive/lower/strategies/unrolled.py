@@ -219,7 +219,7 @@ def _first(names: Sequence[str]) -> str:
 
 
 def _listed(values: Sequence[int]) -> str:
-    return ", ".join(map(str, values))
+    return ", ".join(map(str, values)) or "()"
 
 
 def _sums(
