@@ -188,6 +188,28 @@ def each_block(planes: str) -> list[str]:
     ]
 
 
+def turns(window: Window) -> list[tuple[str, bool]]:
+    """The taps of an axis as ranges, and whether they are the first to reach their entries.
+
+    As many taps as the stride is long reach different entries; the next ones meet them again.
+    """
+    taps, stride = window.taps, window.stride
+    if not overlaps(window):
+        return [(f"range({taps})", True)]
+    if window.dilation > 1:
+        return [(f"range({taps})", False)]
+    return [(f"range({stride})", True), (f"range({stride}, {taps})", False)]
+
+
+def unreached(window: Window, array: str, lead: str) -> list[str]:
+    """Lines that put zeros where the first taps of overlapping windows write nothing."""
+    if window.dilation > 1:
+        return [f"{array}[...] = 0"]
+    behind = window.start + window.stride * window.outputs
+    lines = [f"{array}[{lead}:{window.start}] = 0"] * bool(window.start)
+    return lines + [f"{array}[{lead}{behind}:] = 0"] * (behind < window.padded)
+
+
 def covers(window: Window) -> bool:
     """Whether the windows of an axis leave no entry of it out."""
     read = {

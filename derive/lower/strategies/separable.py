@@ -188,32 +188,36 @@ def _along(pool: Pool, window: Window, source: str, into: str, axis: int) -> lis
 
 def _restricted(pool: Pool, window: Window, source: str, into: str, skipped: str) -> list[str]:
     """The same where some rows of some windows lie outside: those are left out."""
-    fn, lines = UFUNC[pool.op], []
-    competes = not pool.skip and pool.op != "sum"
-    spans = [_covered(window, u) for u in range(window.taps)]
+    fn, spans = UFUNC[pool.op], [_covered(window, u) for u in range(window.taps)]
+    competes = not pool.skip and pool.op != "sum"  # zeros outside are entries like others
+
+    def rows(u: int, low: int, high: int) -> str:
+        start = window.stride * low + window.dilation * u + window.offset
+        stop = start + window.stride * (high - low - 1) + 1
+        step = f" : {window.stride}" if window.stride > 1 else ""
+        return f"{source}[{skipped}{start} : {stop}{step}]"
+
+    def part(low: int, high: int) -> str:
+        return into if (low, high) == (0, window.outputs) else f"{into}[{skipped}{low}:{high}]"
+
     whole = [u for u, span in enumerate(spans) if span == (0, window.outputs)]
-    s, d = window.stride, window.dilation
-    rest = list(range(window.taps))
-    if whole and not competes:
-        start = d * whole[0] + window.offset
-        stop, step = start + s * (window.outputs - 1) + 1, f" : {s}" if s > 1 else ""
-        lines.append(f"{into}[...] = {source}[{skipped}{start} : {stop}{step}]")
-        rest.remove(whole[0])
+    rest = [u for u, (low, high) in enumerate(spans) if low < high]
+    if not whole or competes or len(rest) < 2:
+        nothing = FILL[pool.op] if pool.op in FILL else "0"
+        lines = [f"{into}[...] = {nothing}"]
     else:
-        lines.append(f"{into}[...] = {FILL[pool.op] if pool.skip else 0}")
-    if competes:
-        lines[0] = f"{into}[...] = {FILL[pool.op]}"
+        base = whole[0]
+        rest.remove(base)
+        pair = rest.pop(-1 if len(whole) > 1 else 0)
+        low, high = spans[pair]
+        lines = [f"{fn}({rows(base, low, high)}, {rows(pair, low, high)}, out={part(low, high)})"]
+        for first, last in ((0, low), (high, window.outputs)):
+            if first < last:
+                lines.append(f"{into}[{skipped}{first}:{last}] = {rows(base, first, last)}")
     for u in rest:
-        low, high = spans[u]
-        if low >= high:
-            continue
-        start = s * low + d * u + window.offset
-        stop, step = start + s * (high - low - 1) + 1, f" : {s}" if s > 1 else ""
-        part = into if (low, high) == (0, window.outputs) else f"{into}[{skipped}{low}:{high}]"
-        lines.append(f"{fn}({part}, {source}[{skipped}{start}:{stop}{step}], out={part})")
+        lines.append(f"{fn}({part(*spans[u])}, {rows(u, *spans[u])}, out={part(*spans[u])})")
     if competes:
-        low = max(span[0] for span in spans)
-        high = min(span[1] for span in spans)
+        low, high = max(span[0] for span in spans), min(span[1] for span in spans)
         edges = [f"[{skipped}:{low}]"] * bool(low)
         edges += [f"[{skipped}{high}:]"] * (high < window.outputs)
         lines += [f"{fn}({into}{edge}, 0, out={into}{edge})" for edge in edges]

@@ -13,7 +13,7 @@ from math import prod
 
 from ...machines import Cost
 from ...programs import Function
-from ..planes import Planes, blocks, covers, each_block, indented, listed
+from ..planes import Planes, blocks, covers, each_block, indented, listed, turns, unreached
 from ..pools import Pool, overlaps, returned
 from ..snippets import snippet
 from ..tasks import Routine, Task
@@ -129,16 +129,10 @@ def _back(layout: Planes) -> list[str]:
     levels, lines = LEVELS[layout.rank - 1][::-1], []
     for axis, window in enumerate(layout.pool.windows[:-1]):
         above, below = levels[axis], levels[axis + 1]
-        op = "+=" if overlaps(window) else "="
-        if op == "+=":
-            lines.append(f"{below}[...] = 0")
-        if window.taps == 1:
-            lines.append(f"{layout.row_tap(below, axis, '0')} {op} {above}")
-            continue
-        lines += [
-            f"for u in range({window.taps}):",
-            f"    {layout.row_tap(below, axis, 'u')} {op} {above}",
-        ]
+        lines += unreached(window, below, ":, " * axis) if overlaps(window) else []
+        for over, alone in turns(window):
+            place = layout.row_tap(below, axis, "u")
+            lines += [f"for u in {over}:", f"    {place} {'=' if alone else '+='} {above}"]
     return lines
 
 
@@ -150,9 +144,9 @@ def _columns(layout: Planes) -> list[str]:
             f"for v in range({w.taps}):",
             f"    {layout.column_tap('out', 'v')} = {layout.inner(made)}",
         ]
-    return [
-        "d_columns[...] = 0",
-        f"for v in range({w.taps}):",
-        f"    {layout.tap('d_columns', 'v')} += run",
-        *layout.exchanged("d_spaced", "out", store=True),
-    ]
+    everywhere = w.dilation > 1 or not overlaps(w)
+    lines = [f"d_columns[{'...' if everywhere else ':, size:'}] = 0"]
+    for over, alone in turns(w):
+        place = layout.tap("d_columns", "v")
+        lines += [f"for v in {over}:", f"    {place} {'=' if alone else '+='} run"]
+    return [*lines, *layout.exchanged("d_spaced", "out", store=True)]

@@ -17,7 +17,7 @@ from math import prod
 
 from ...machines import Cost
 from ...programs import Function
-from ..planes import Planes, blocks, covers, each_block, indented, listed
+from ..planes import Planes, blocks, covers, each_block, indented, listed, turns, unreached
 from ..pools import Pool, overlaps, returned
 from ..snippets import snippet
 from ..tasks import Routine, Task
@@ -234,16 +234,17 @@ def _back(layout: Planes) -> list[str]:
     first = layout.pool.ties == "first"
     for axis, window in enumerate(layout.pool.windows[:-1]):
         level, up = levels[layout.rank - 2 - axis], levels[layout.rank - 1 - axis]
-        place, alone = layout.row_tap(f"d_{level}", axis, "u"), not overlaps(window)
+        place = layout.row_tap(f"d_{level}", axis, "u")
         lines += [*_room(up, taken=first), *(["taken[...] = False"] if first else [])]
-        lines += [] if alone else [f"d_{level}[...] = 0"]
-        out = f"{place}.view(bits)" if alone else "part.view(bits)"
-        lines += [
-            f"for u in range({window.taps}):",
-            *indented(_chosen(layout, layout.row_tap(level, axis, "u"), up)),
-            f"    np.multiply(d_{up}.view(bits), wins, out={out})",
-            *([] if alone else [f"    {place} += part"]),
-        ]
+        lines += unreached(window, f"d_{level}", ":, " * axis) if overlaps(window) else []
+        for over, alone in turns(window):
+            out = f"{place}.view(bits)" if alone else "part.view(bits)"
+            lines += [
+                f"for u in {over}:",
+                *indented(_chosen(layout, layout.row_tap(level, axis, "u"), up)),
+                f"    np.multiply(d_{up}.view(bits), wins, out={out})",
+                *([] if alone else [f"    {place} += part"]),
+            ]
     return lines
 
 
@@ -255,21 +256,19 @@ def _columns(layout: Planes) -> list[str]:
         f"run, d_run = {level}.reshape(-1)[:size], d_{level}.reshape(-1)[:size].view(bits)",
         *(["taken[...] = False"] if first else []),
     ]
-    loop = [
-        f"for v in range({layout.last.taps}):",
-        *indented(_chosen(layout, layout.tap("columns", "v"), "run")),
-    ]
+    w = layout.last
+    chosen = indented(_chosen(layout, layout.tap("columns", "v"), "run"))
     if layout.direct:
         shaped = layout.inner(f"wins.reshape({level}.shape)")
         gradient = f"{layout.inner(f'd_{level}')}.view(bits)"
         out = f"{layout.column_tap('out', 'v')}.view(bits)"
-        return [*lines, *loop, f"    np.multiply({gradient}, {shaped}, out={out})"]
-    return [
-        *lines,
-        "part = parts[0, :size]",
-        "d_columns[...] = 0",
-        *loop,
-        "    np.multiply(d_run, wins, out=part.view(bits))",
-        f"    {layout.tap('d_columns', 'v')} += part",
-        *layout.exchanged("d_spaced", "out", store=True),
-    ]
+        product = f"    np.multiply({gradient}, {shaped}, out={out})"
+        return [*lines, f"for v in range({w.taps}):", *chosen, product]
+    lines += ["part = parts[0, :size]"]
+    lines.append(f"d_columns[{'...' if w.dilation > 1 or not overlaps(w) else ':, size:'}] = 0")
+    place = layout.tap("d_columns", "v")
+    for over, alone in turns(w):
+        out = f"{place}.view(bits)" if alone else "part.view(bits)"
+        lines += [f"for v in {over}:", *chosen, f"    np.multiply(d_run, wins, out={out})"]
+        lines += [] if alone else [f"    {place} += part"]
+    return [*lines, *layout.exchanged("d_spaced", "out", store=True)]
