@@ -21,6 +21,8 @@ NOUNS = {
     *("affine", "expressions", "functions", "equations", "derivations", "programs", "machines"),
     *("documents", "certificates", "geometry", "spatial", "classes", "specs", "names", "places"),
     "scenes",
+    "toom",
+    "bilinear",
     "trials",
     "tensors",
     "combining",

@@ -1,11 +1,11 @@
-"""The matrices of :mod:`derive.lower.toom` as constants of a kernel."""
+"""The matrices of :mod:`derive.toom` as constants of a kernel."""
 
 from __future__ import annotations
 
 from ..programs import Constant
+from ..toom import Matrix, toom
 from .patches import Axis, Blocks
 from .snippets import expression
-from .toom import Matrix, toom
 
 MEANING = {
     "A": "point values of F({m}, {r}) to its {m} outputs",

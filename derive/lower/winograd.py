@@ -13,8 +13,8 @@ from functools import cached_property
 from itertools import product
 from math import prod
 
+from ..bilinear import Apply, Multiply, Put, Step, Take, reads
 from ..machines import FLOAT
-from .bilinear import Apply, Multiply, Put, Step, Take, reads
 from .patches import SETS, Blocks
 from .tasks import Task
 from .transforms import matrices

@@ -4,11 +4,11 @@
 
 A tile of m × m outputs of an r × r kernel takes (m + r − 1)² multiplications for each pair of a
 channel and a filter, instead of m²·r². The matrices are made from interpolation points and
-proved (:mod:`derive.lower.toom`); a patch is transformed along both axes at once by their Kronecker
+proved (:mod:`derive.toom`); a patch is transformed along both axes at once by their Kronecker
 product. For each of the (m + r − 1)² points one matrix product sums over the channels.
 
 The steps are stated once, forwards; gradients take the adjoint of that program
-(:mod:`derive.lower.bilinear`), in which dx and dw share the transform of dy.
+(:mod:`derive.bilinear`), in which dx and dw share the transform of dy.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from functools import cache
 from itertools import product
 from math import prod
 
+from ...bilinear import adjoint, correlation
 from ...machines import Cost, Machine
 from ...programs import Function
-from ..bilinear import Apply, Multiply, Put, Step, Take, adjoint
 from ..patches import Blocks
 from ..snippets import snippet
 from ..tasks import Routine, Task
@@ -65,20 +65,6 @@ def _pair(task: Task, wide: str, form: Windowed) -> bool:
     near = all(w.taps < POINTS - 1 for w in form.windows)  # a tile overlaps with the next only
     return (
         near and other is not None and (other.narrow, other.windows) == (form.narrow, form.windows)
-    )
-
-
-def program(form: Windowed, blocks: Blocks) -> tuple[Step, ...]:
-    """The steps from ``wide`` and ``kernel`` to ``narrow``."""
-    size = tuple(axis.size for axis in blocks.axes)
-    outputs = tuple(axis.outputs for axis in blocks.axes)
-    return (
-        Take("patches", "wide", size, outputs),
-        Apply("points", "B", "patches"),
-        Apply("kernels", "G", "kernel"),
-        Multiply("sums", "points", "kernels", "ktc,kcf->ktf"),
-        Apply("ends", "A", "sums"),
-        Put("narrow", "ends", outputs, outputs),
     )
 
 
@@ -127,13 +113,15 @@ def _cost(blocks: Blocks, sides: tuple[str, ...], batch: int) -> Cost:
     runs = calls = 0.0
     inputs, places = (prod(blocks.lengths(side)) for side in ("wide", "narrow"))
     moved = 3.0 * batch * (inputs * blocks.channels + places * blocks.filters)
+    moved += outer * points * kernel * (2 if len(sides) > 1 else 1) / 2
 
     def transform(rows: int, depth: int, columns: float) -> None:
         slices = max(1.0, columns // 512)
         products.append((outer * slices, rows, round(columns / slices), depth))
 
     def multiply(*sides: float) -> None:
-        products.append((outer * points * groups, *(max(1, round(s)) for s in sides)))  # type: ignore[arg-type]
+        m, n, k = (max(1, round(side)) for side in sides)
+        products.append((outer * points * groups, m, n, k))
 
     if "narrow" in sides or "kernel" in sides:
         transform(points, points, wide)
@@ -171,7 +159,8 @@ def lower(task: Task, targets: tuple[str, ...]) -> Routine:
     """``_y_winograd(x, w, b)`` or ``_dx_dw_db_winograd(dy, x, w)``."""
     form, sides = _form(task, targets)
     blocks = _blocks(form, task.machine)
-    steps = program(form, blocks)
+    size = tuple(axis.size for axis in blocks.axes)
+    steps = correlation(size, tuple(axis.outputs for axis in blocks.axes))
     if "narrow" not in sides:
         steps = adjoint(steps, [side for side in sides if side != "total"])
     name = task.function("_".join(targets), NAME)

@@ -20,7 +20,7 @@ from fractions import Fraction
 from functools import cache
 from math import gcd, lcm, sqrt
 
-from ..errors import Disproved
+from .errors import Disproved
 
 Point = tuple[int, int]
 Matrix = tuple[tuple[int, ...], ...]

@@ -54,6 +54,21 @@ class Multiply:
 Step = Take | Put | Apply | Multiply
 
 
+def correlation(size: tuple[int, ...], outputs: tuple[int, ...]) -> tuple[Step, ...]:
+    """The fast way from ``wide`` and ``kernel`` to ``narrow``: tiles of outputs from patches.
+
+    The matrices are those of :mod:`derive.toom`; k counts points, t tiles, c channels, f filters.
+    """
+    return (
+        Take("patches", "wide", size, outputs),
+        Apply("points", "B", "patches"),
+        Apply("kernels", "G", "kernel"),
+        Multiply("sums", "points", "kernels", "ktc,kcf->ktf"),
+        Apply("ends", "A", "sums"),
+        Put("narrow", "ends", outputs, outputs),
+    )
+
+
 def reads(step: Step) -> tuple[str, ...]:
     """The values that a step reads."""
     match step:

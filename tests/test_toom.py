@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 import sympy
 
+from derive.bilinear import Apply, Multiply, Put, Step, Take, adjoint, correlation, needed
 from derive.errors import Disproved
-from derive.lower.bilinear import Apply, Multiply, Put, Step, Take, adjoint, needed
-from derive.lower.toom import POINTS, Toom, growth, interpolated, prove, toom
+from derive.toom import POINTS, Toom, growth, interpolated, prove, toom
 
 SIZES = [(m, r) for m in range(1, 7) for r in range(1, 7)]
 PAIRS = [(s * a, b) for a, b in ((1, 1), (2, 1), (1, 2), (3, 1), (1, 3)) for s in (1, -1)]
@@ -85,14 +85,7 @@ def test_the_usual_points_let_errors_grow_twice_as_much() -> None:
 # -- the adjoint --------------------------------------------------------------------------------
 def steps(outputs: int, taps: int) -> tuple[Step, ...]:
     """F(outputs, taps) along one axis."""
-    return (
-        Take("patches", "x", (outputs + taps - 1,), (outputs,)),
-        Apply("points", "B", "patches"),
-        Apply("kernels", "G", "w"),
-        Multiply("sums", "points", "kernels", "ktc,kcf->ktf"),
-        Apply("ends", "A", "sums"),
-        Put("y", "ends", (outputs,), (outputs,)),
-    )
+    return correlation((outputs + taps - 1,), (outputs,))
 
 
 def run(
@@ -137,33 +130,35 @@ def test_the_adjoint_is_the_transposed_derivative_over_fractions(outputs: int, t
     x = drawn(tiles * outputs + taps - 1, channels)
     w, dy = drawn(taps, channels, filters), drawn(tiles * outputs, filters)
     program = steps(outputs, taps)
-    y = run(program, {"x": x, "w": w}, known)["y"]
+    y = run(program, {"wide": x, "kernel": w}, known)["narrow"]
     direct = sum(np.tensordot(x[u : u + tiles * outputs], w[u], 1) for u in range(taps))
     assert (y == direct).all()
-    back = run(adjoint(program, ("x", "w")), {"x": x, "w": w, "dy": dy}, known)
-    for name, value in (("x", x), ("w", w)):
+    back = run(adjoint(program, ("wide", "kernel")), {"wide": x, "kernel": w, "dnarrow": dy}, known)
+    for name, value in (("wide", x), ("kernel", w)):
         step = drawn(*value.shape)
-        moved = run(program, {"x": x, "w": w, name: step}, known)["y"]  # linear in each
+        moved = run(program, {"wide": x, "kernel": w, name: step}, known)[
+            "narrow"
+        ]  # linear in each
         assert (dy * moved).sum() == (back[f"d{name}"] * step).sum()
 
 
 def test_the_adjoint_computes_nothing_that_it_does_not_read() -> None:
     program = steps(4, 3)
-    assert [type(s).__name__ for s in adjoint(program, ("x",))] == [
+    assert [type(s).__name__ for s in adjoint(program, ("wide",))] == [
         "Apply", "Take", "Apply", "Multiply", "Apply", "Put",
     ]  # fmt: skip
-    assert "kernels" not in {s.made for s in adjoint(program, ("w",))}
+    assert "kernels" not in {s.made for s in adjoint(program, ("kernel",))}
 
 
 def test_the_adjoint_of_the_adjoint_in_one_factor_is_the_program() -> None:
     program = steps(4, 3)
-    turned = adjoint(program, ("x",))
-    again = adjoint(turned, ("dy",))
-    names = {f"dd{s.made}": s.made for s in program} | {"ddx": "x", "ddy": "y"}
+    turned = adjoint(program, ("wide",))
+    again = adjoint(turned, ("dnarrow",))
+    names = {f"dd{s.made}": s.made for s in program} | {"ddwide": "wide", "ddnarrow": "narrow"}
 
     def shown(step: Step) -> tuple[object, ...]:
         made = names.get(step.made, step.made)
         read = tuple(names.get(n, n) for n in (getattr(step, "of", ""), getattr(step, "left", "")))
         return type(step), made, read, getattr(step, "matrix", ""), getattr(step, "turned", False)
 
-    assert {shown(s) for s in again} == {shown(s) for s in needed(program, ("y",))}
+    assert {shown(s) for s in again} == {shown(s) for s in needed(program, ("narrow",))}
