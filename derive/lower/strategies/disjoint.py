@@ -53,22 +53,25 @@ def cost(task: Task, targets: tuple[str, ...], batch: int) -> Cost:
 
 
 def lower(task: Task, targets: tuple[str, ...]) -> Routine:
-    """``_dx_disjoint(dy, x)``."""
+    """``_dx_disjoint(dy, x)``, or of ``(dy, x, y)`` where the extrema are at hand."""
     pool, target = _pool(task, targets), targets[0]
     name = task.function(target, NAME)
     sizes, outputs, dy, x = listed(pool.sizes), listed(pool.outputs), pool.narrow, pool.source
+    y = task.equation.output.name
     fresh = "np.empty" if all(map(covers, pool.windows)) else "np.zeros"
     body = [
         f'N, dtype, bits = len({x}), {x}.dtype, {x}.dtype.str.replace("f", "i")',
         f"planes = {x}.reshape(N * {pool.planes}, {sizes})",
         f"above = {dy}.reshape(N * {pool.planes}, {outputs}).view(bits)",
         f"{target} = {fresh}((N * {pool.planes}, {sizes}), dtype)",
+        *([f"peaks = {y}.reshape(N * {pool.planes}, {outputs})"] if task.keep else []),
         *blocks("planes", _planes(pool, task)),
         *_buffers(pool, task, name[1:]),
         *each_block("planes"),
         "    block = planes[start : start + count]",
+        *(["    peak = peaks[start : start + count]"] if task.keep else []),
         f"    share, out = above[start : start + count], {target}[start : start + count].view(bits)",
-        *indented(_found(pool)),
+        *([] if task.keep else indented(_found(pool))),
         "    taken[...] = False",
         *indented(_handed(pool)),
         f"return {target}.reshape(N, {listed(task.shape(target))})",
@@ -78,7 +81,8 @@ def lower(task: Task, targets: tuple[str, ...]) -> Routine:
         f"{_planes(pool, task)} planes at a time.",
     )
     given = ("bool", "len", "max", "min", "range", "_scratch")
-    return Routine(targets, Function(name, (dy, x), snippet("\n".join(body)), doc, "", given))
+    parameters = (dy, x, y) if task.keep else (dy, x)
+    return Routine(targets, Function(name, parameters, snippet("\n".join(body)), doc, "", given))
 
 
 def _pool(task: Task, targets: tuple[str, ...]) -> Pool:
@@ -95,7 +99,7 @@ def _planes(pool: Pool, task: Task) -> int:
 def _buffers(pool: Pool, task: Task, name: str) -> list[str]:
     """The extrema after every axis, and who has won."""
     shape, lines, most = list(pool.sizes), [], _planes(pool, task)
-    for axis, level in enumerate(LEVELS[len(shape) - 1]):
+    for axis, level in enumerate(() if task.keep else LEVELS[len(shape) - 1]):
         shape[axis] = pool.outputs[axis]
         held = f'"{name}_{level}", ({most}, {listed(shape)}), dtype'
         lines.append(f"{level} = _scratch({held})[:count]")
