@@ -113,6 +113,8 @@ def _reduced(statement: Statement, task: Task) -> Pool | None:
             pass
         case _:
             return None
+    if read.tensor not in {tensor.name for tensor in task.equation.tensors}:
+        return None
     found = _windows(read, statement.lhs, over, task)
     if found is None:
         return None
@@ -228,6 +230,9 @@ def _windows(
     """
     places = [part.bare for part in parts(narrow)]
     reads = list(parts(wide))
+    output = task.equation.output
+    if narrow.tensor not in (output.name, output.gradient):
+        return None
     simple = all(len(axis) == 1 for axis in (*wide.axes, *narrow.axes))
     if not simple or None in places or len(set(places)) != len(places):
         return None
