@@ -120,10 +120,10 @@ class Results(ShownDerivation):
 
     arrows: Any
 
-    @property
+    @functools.cached_property
     def made(self) -> Any:
         """The kernel's source and its proof (for a network, each layer's proofs too)."""
-        return self._made()
+        return self.arrows.make(self)
 
     @functools.cached_property
     def _known(self) -> dict[Options, Any]:
@@ -131,6 +131,8 @@ class Results(ShownDerivation):
 
     def _made(self, *, tune: bool = False, exact_order: bool = False) -> Any:
         """The same for a kernel that is tuned, or keeps the order of sums."""
+        if not tune and not exact_order:
+            return self.made
         options = Options(tune=tune, exact_order=exact_order)
         if options not in self._known:
             asked = self._asking(options.arguments)
@@ -225,8 +227,6 @@ class Derivation(Results, derivations.Derivation):
         return pipeline.explicit(self, tensor, at)
 
     def _asking(self, words: tuple[str, ...]) -> Any:
-        if not words:
-            return self
         command = f"{self.layer.command} {' '.join(words)}"
         return replace(self, layer=replace(self.layer, command=command))
 
@@ -250,8 +250,6 @@ class NetworkDerivation(Results, graphs.NetworkDerivation):
     arrows = assembly
 
     def _asking(self, words: tuple[str, ...]) -> Any:
-        if not words:
-            return self
         command = f"{self.network.command} {' '.join(words)}"
         return replace(self, network=replace(self.network, command=command))
 
