@@ -2,9 +2,9 @@
 
     python benchmarks/pools.py [--rows max] [--batch 1,8] [--threads 1]
 
-Extra: ``[bench]``. Every result is compared with PyTorch's in float64 in the same run; float32, NCHW. A
-maximum's backward pass is timed together with its forward pass: PyTorch's needs the index that
-its forward pass returns, ours finds the winners again.
+Extra: ``[bench]``. Every result is compared with PyTorch's in float64 in the same run; float32,
+NCHW. A maximum's backward pass is timed together with its forward pass: PyTorch's needs the index
+that its forward pass returns, ours finds the winners again.
 """
 
 from __future__ import annotations
@@ -22,21 +22,36 @@ from timing import medians, settle
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 POOLS: dict[str, tuple[str, dict[str, Any]]] = {
-    "max 64x112x112 k3 s2 p1": ("max", dict(input=(64, 112, 112), kernel=3, stride=2, padding=1)),
-    "max 64x56x56 k2": ("max", dict(input=(64, 56, 56), kernel=2)),
-    "max 128x28x28 k2": ("max", dict(input=(128, 28, 28), kernel=2)),
-    "max 6x24x24 k2": ("max", dict(input=(6, 24, 24), kernel=2)),
-    "max 16x8x8 k2": ("max", dict(input=(16, 8, 8), kernel=2)),
-    "max 64x28x28 k3 s1 p1": ("max", dict(input=(64, 28, 28), kernel=3, stride=1, padding=1)),
-    "max 32x35x35 k3 s2": ("max", dict(input=(32, 35, 35), kernel=3, stride=2)),
-    "max 32x13x13 k5 s1 p2": ("max", dict(input=(32, 13, 13), kernel=5, stride=1, padding=2)),
-    "mean 64x56x56 k2": ("mean", dict(input=(64, 56, 56), kernel=2)),
-    "mean 6x24x24 k2": ("mean", dict(input=(6, 24, 24), kernel=2)),
-    "mean 64x56x56 k3 s2 p1": ("mean", dict(input=(64, 56, 56), kernel=3, stride=2, padding=1)),
-    "mean 64x28x28 k3 s1 p1": ("mean", dict(input=(64, 28, 28), kernel=3, stride=1, padding=1)),
+    "max 64x112x112 k3 s2 p1": (
+        "max",
+        {"input": (64, 112, 112), "kernel": 3, "stride": 2, "padding": 1},
+    ),
+    "max 64x56x56 k2": ("max", {"input": (64, 56, 56), "kernel": 2}),
+    "max 128x28x28 k2": ("max", {"input": (128, 28, 28), "kernel": 2}),
+    "max 6x24x24 k2": ("max", {"input": (6, 24, 24), "kernel": 2}),
+    "max 16x8x8 k2": ("max", {"input": (16, 8, 8), "kernel": 2}),
+    "max 64x28x28 k3 s1 p1": (
+        "max",
+        {"input": (64, 28, 28), "kernel": 3, "stride": 1, "padding": 1},
+    ),
+    "max 32x35x35 k3 s2": ("max", {"input": (32, 35, 35), "kernel": 3, "stride": 2}),
+    "max 32x13x13 k5 s1 p2": (
+        "max",
+        {"input": (32, 13, 13), "kernel": 5, "stride": 1, "padding": 2},
+    ),
+    "mean 64x56x56 k2": ("mean", {"input": (64, 56, 56), "kernel": 2}),
+    "mean 6x24x24 k2": ("mean", {"input": (6, 24, 24), "kernel": 2}),
+    "mean 64x56x56 k3 s2 p1": (
+        "mean",
+        {"input": (64, 56, 56), "kernel": 3, "stride": 2, "padding": 1},
+    ),
+    "mean 64x28x28 k3 s1 p1": (
+        "mean",
+        {"input": (64, 28, 28), "kernel": 3, "stride": 1, "padding": 1},
+    ),
     "mean 64x56x56 k3 s2 p1 inside": (
         "mean",
-        dict(input=(64, 56, 56), kernel=3, stride=2, padding=1, count_include_pad=False),
+        {"input": (64, 56, 56), "kernel": 3, "stride": 2, "padding": 1, "count_include_pad": False},
     ),
 }
 """Kind and settings of a pool."""
@@ -157,7 +172,8 @@ def check(kind: str, settings: dict[str, Any], module: Any, dy: Any, x: Any) -> 
         (module.backward(dy, x).dx, back(*wide, kept)),
     ):
         error = float(np.abs(one - two.numpy()).max() / np.abs(two.numpy()).max())
-        assert one.dtype == np.float32 and error < 1e-6, f"{settings}: off by {error:.1e}"
+        assert one.dtype == np.float32, f"{settings}: {one.dtype}"
+        assert error < 1e-6, f"{settings}: off by {error:.1e}"
 
 
 if __name__ == "__main__":

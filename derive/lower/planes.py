@@ -8,6 +8,7 @@ What such a run finds between the windows is never used.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from math import prod
 
@@ -17,7 +18,7 @@ from .windowed import Window
 
 @dataclass(frozen=True)
 class Planes:
-    """The layout of a pool's windows. ``most`` planes are held at a time, ``name`` is the kernel's."""
+    """The layout of a pool's windows; ``most`` planes are held at a time in buffers of ``name``."""
 
     pool: Pool
     most: int
@@ -93,8 +94,8 @@ class Planes:
         """All that the tap ``v`` (Python text) along the columns reads, as one run."""
         w = self.last
         if v.isdigit():
-            shift, phase = divmod(w.start + w.dilation * int(v), w.stride)
-            return f"{flat}[{phase}, {f'{shift} : {shift} + size' if shift else ':size'}]"
+            begin, phase = divmod(w.start + w.dilation * int(v), w.stride)
+            return f"{flat}[{phase}, {f'{begin} : {begin} + size' if begin else ':size'}]"
         place = plus(times(w.dilation, v), w.start)
         if w.stride == 1:
             return f"{flat}[0, {place} : {place} + size]"
@@ -105,13 +106,13 @@ class Planes:
     def row_tap(self, array: str, axis: int, u: str) -> str:
         """All that the tap ``u`` along another axis reads."""
         w = self.pool.windows[axis]
-        start = plus(times(w.dilation, u), w.start)
-        if u.isdigit():
-            start = str(w.dilation * int(u) + w.start)
         behind = w.stride * (w.outputs - 1) + 1
-        stop = plus(times(w.dilation, u), w.start + behind)
         if u.isdigit():
-            stop = str(int(start) + behind)
+            first = w.dilation * int(u) + w.start
+            start, stop = str(first), str(first + behind)
+        else:
+            tap = times(w.dilation, u)
+            start, stop = plus(tap, w.start), plus(tap, w.start + behind)
         step = f" : {w.stride}" if w.stride > 1 else ""
         return f"{array}[{':, ' * axis}{start} : {stop}{step}]"
 
@@ -232,7 +233,7 @@ def times(number: int, text: str) -> str:
     return f"{number} * {text}" if number > 1 else text
 
 
-def listed(values: list[int] | list[int | str] | tuple[int, ...]) -> str:
+def listed(values: Iterable[object]) -> str:
     """With commas between them."""
     return ", ".join(map(str, values))
 

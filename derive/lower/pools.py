@@ -1,6 +1,7 @@
 """Reductions of sliding windows: maxima, minima, sums and means, and where their gradient goes.
 
-    y[n, c, i] = reduce[u](x[n, c, s·i + d·u + o])        dx[n, c, s·i + d·u + o] += dy[n, c, i] · share
+    y[n, c, i] = reduce[u](x[n, c, s·i + d·u + o])
+    dx[n, c, s·i + d·u + o] += dy[n, c, i] · share
 
 One tensor is read, the windows slide along its last axes, and every index of the reduction is
 the tap of one window. So the reduction of a window is that of its rows, then of what is left
@@ -125,9 +126,7 @@ def _reduced(statement: Statement, task: Task) -> Pool | None:
     if divisor is None or not _outside(op, read, windows, task):
         return None
     skip = task.equation.tensor(read.tensor).outside == SKIP_OUTSIDE
-    return Pool(
-        op, read.tensor, statement.lhs.tensor, windows, planes, divisor=divisor, skip=skip
-    )
+    return Pool(op, read.tensor, statement.lhs.tensor, windows, planes, divisor=divisor, skip=skip)
 
 
 def _outside(op: str, read: Read, windows: Sequence[Window], task: Task) -> bool:
@@ -159,7 +158,9 @@ def _divisor(by: Expr | None, read: Read, windows: Sequence[Window], task: Task)
             ]
             asked = [c for c, w in zip(inside, windows, strict=True) if w.low or w.high]
             same = len(found) == len(conditions) and set(asked) <= set(found) <= set(inside)
-            return 0 if same and set(plain.values()) == set(map(Affine.of, _taps(windows))) else None
+            return (
+                0 if same and set(plain.values()) == set(map(Affine.of, _taps(windows))) else None
+            )
     return None
 
 
@@ -168,13 +169,14 @@ def _returned(statement: Statement, task: Task) -> Pool | None:
     if not statement.accumulate:
         return None
     wide = statement.lhs
+    by: Expr | None = None
     match statement.rhs:
         case Call("mul", (Read() as narrow, Winner() as winner)):
             return _winner(wide, narrow, winner, task)
         case Call("div", (Read() as narrow, by)):
             pass
         case Read() as narrow:
-            by = None
+            pass
         case _:
             return None
     found = _windows(wide, narrow, None, task)

@@ -23,7 +23,7 @@ SHARES = lcm(*range(1, 33))
 
 
 def pool(seed: int, kind: str) -> dict[str, Any]:
-    """The settings of some small pool that is not refused: 1-D to 3-D, with and without channels."""
+    """The settings of some small pool that is not refused, along one to three axes."""
     random = Random(seed)
     while True:
         axes = random.choice((1, 2, 2, 2, 3))

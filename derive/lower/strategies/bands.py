@@ -13,7 +13,6 @@ along the same bands.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from math import prod
 
 from ...machines import Cost
 from ...programs import Function
@@ -77,8 +76,8 @@ def lower(task: Task, targets: tuple[str, ...]) -> Routine:
     make = _kernel if form.target == "kernel" else _narrow
     body = make(form, task, targets[0], name[1:])
     doc = {
-        "narrow": "Two rows of outputs at a time: one product with a banded matrix takes all vertical "
-        f"taps of {_block(form, task)} groups, shifted additions take the horizontal ones.",
+        "narrow": "Two rows of outputs at a time: one product with a banded matrix takes all "
+        f"vertical taps of {_block(form, task)} groups, shifted additions the horizontal ones.",
         "kernel": "Products of the rows that two rows of outputs read with these two, for every "
         f"horizontal tap and {_block(form, task)} groups; the sums lie along their bands.",
     }
@@ -87,9 +86,7 @@ def lower(task: Task, targets: tuple[str, ...]) -> Routine:
     else:
         parameters = tuple(n for n in (form.wide, form.kernel, form.bias) if n)
     given = ("len", "max", "range", "_scratch")
-    function = Function(
-        name, parameters, snippet("\n".join(body)), (doc[form.target],), "", given
-    )
+    function = Function(name, parameters, snippet("\n".join(body)), (doc[form.target],), "", given)
     return Routine(targets, function)
 
 
@@ -163,17 +160,20 @@ def _narrow(form: Windowed, task: Task, target: str, name: str) -> list[str]:
         f"block = {form.wide}[n].reshape({groups}, {channels}, {down.size}, {across.size})"
         f"[g : g + {block}]",
         *_filled(form),
-        f"np.matmul(bands[g : g + {block}], tiles.reshape({block}, {channels * deep}, {run}), out=sums)",
+        f"runs = tiles.reshape({block}, {channels * deep}, {run})",
+        f"np.matmul(bands[g : g + {block}], runs, out=sums)",
         f"for v in range(1, {across.taps}):",
         f"    first += shifted[:, v, {_shifted('v', across)} : {_shifted('v', across, size)}]",
         f"for r in range({ROWS}):",
         f"    rows = {target}[n, g : g + {block}, :, r::{ROWS}]",
-        f"    np.add({pick}, bias[g : g + {block}], out=rows)" if bias else f"    rows[...] = {pick}",
+        f"    np.add({pick}, bias[g : g + {block}], out=rows)"
+        if bias
+        else f"    rows[...] = {pick}",
     ]
     return [
         f"N, dtype = len({form.wide}), {form.wide}.dtype",
-        f'bands = _scratch("{name}_bands", ({groups}, {across.taps}, {filters}, {ROWS}, {channels}, '
-        f"{deep}), dtype)",
+        f'bands = _scratch("{name}_bands", ({groups}, {across.taps}, {filters}, {ROWS}, '
+        f"{channels}, {deep}), dtype)",
         f"taps = {form.kernel_as('g', 'f', 'c', 'u')}",
         f"taps = taps.reshape({groups}, {filters}, {channels}, {down.taps}, {across.taps})",
         f"for r in range({ROWS}):",
@@ -184,7 +184,8 @@ def _narrow(form: Windowed, task: Task, target: str, name: str) -> list[str]:
         f'sums = _scratch("{name}_sums", ({block}, {across.taps * tall}, {run}), dtype)',
         f"shifted = sums.reshape({block}, {across.taps}, {tall * run})",
         f"first = shifted[:, 0, :{size}]",
-        f"total = shifted[:, 0].reshape({block}, {filters}, {ROWS}, {_tiles(down)}, {across.padded})",
+        f"total = shifted[:, 0].reshape({block}, {filters}, {ROWS}, {_tiles(down)}, "
+        f"{across.padded})",
         f"{target} = np.empty((N, {groups}, {filters}, {down.outputs}, {across.outputs}), dtype)",
         *([f"bias = {bias}"] if bias else []),
         "for n in range(N):",
@@ -234,7 +235,8 @@ def _kernel(form: Windowed, task: Task, target: str, name: str) -> list[str]:
         f"    for g in {_starts(form, block)}:",
         *indented(indented(body)),
         f"total = total.reshape({groups}, {across.taps}, {channels}, {deep}, {filters}, {ROWS})",
-        f"{target} = np.zeros(({groups}, {across.taps}, {channels}, {down.taps}, {filters}), dtype)",
+        f"{target} = np.zeros(({groups}, {across.taps}, {channels}, {down.taps}, {filters}), "
+        "dtype)",
         f"for r in range({ROWS}):",
         f"    {target} += total[:, :, :, {_band(down)}, :, r]",
         f"{target} = {target}.transpose(0, 2, 3, 1, 4)",

@@ -203,7 +203,7 @@ def _restricted(pool: Pool, window: Window, source: str, into: str, skipped: str
     whole = [u for u, span in enumerate(spans) if span == (0, window.outputs)]
     rest = [u for u, (low, high) in enumerate(spans) if low < high]
     if not whole or competes or len(rest) < 2:
-        nothing = FILL[pool.op] if pool.op in FILL else "0"
+        nothing = FILL.get(pool.op, "0")
         lines = [f"{into}[...] = {nothing}"]
     else:
         base = whole[0]

@@ -80,7 +80,9 @@ def lower(task: Task, targets: tuple[str, ...]) -> Routine:
         f"return {target}.reshape(N, {listed(task.shape(target))})",
     ]
     to = "the first of its extremal entries" if pool.ties == "first" else "all its extremal entries"
-    doc = (f"Every window hands its gradient to {to}, axis by axis, {layout.most} planes at a time.",)
+    doc = (
+        f"Every window hands its gradient to {to}, axis by axis, {layout.most} planes at a time.",
+    )
     given = ("bool", "len", "max", "min", "range", "_scratch")
     function = Function(f"_{layout.name}", (dy, x), snippet("\n".join(body)), doc, "", given)
     return Routine(targets, function)
@@ -108,7 +110,7 @@ def _numbers(layout: Planes) -> int:
 
 # -- buffers -----------------------------------------------------------------------------------
 def _found_buffers(layout: Planes) -> list[str]:
-    """x with its columns apart, the extrema, and room to compare."""
+    """The columns of x apart, the extrema, and room to compare."""
     pool = layout.pool
     lines = layout.flat("columns", layout.last.stride)
     if pool.padded:
