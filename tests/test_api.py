@@ -140,7 +140,7 @@ def test_showing_a_derivation_proves_nothing_but_says_what_was() -> None:
     d = derive.derive(derive.conv(input=4, kernel=2))
     assert "Nothing was proved yet" in d._repr_html_()
     d.kernel()
-    assert "Proved: symbolic, integer, agreement." in d._repr_html_()
+    assert "Proved: symbolic, integer, agreement, strategies." in d._repr_html_()
 
 
 def test_what_a_person_typed_is_words_in_a_fragment() -> None:
