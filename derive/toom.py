@@ -1,6 +1,6 @@
 """Cook and Toom's matrices: m outputs of an r-tap filter from m + r − 1 multiplications.
 
-    y = A · ((G · g) ∘ (B · d)),   y[i] = Σ_u g[u] · d[i + u]
+    y = A · ((G · g) ⊙ (B · d)),   y[i] = Σ_u g[u] · d[i + u]
 
 The filter and m outputs are read as polynomials whose product has m + r − 1 coefficients, and a
 polynomial is known from as many of its values. G and A evaluate at the points, B is what
@@ -18,7 +18,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
-from math import gcd, lcm, sqrt
+from math import gcd, lcm, prod, sqrt
 
 from .errors import Disproved
 
@@ -75,11 +75,9 @@ def interpolated(outputs: int, taps: int, points: tuple[Point, ...]) -> Toom:
     rows, inputs = [], []
     for k, point in enumerate(points):
         others = [p for j, p in enumerate(points) if j != k]
-        divisor = 1
-        for other in others:
-            divisor *= point[0] * other[1] - other[0] * point[1]
+        divisor = prod(point[0] * other[1] - other[0] * point[1] for other in others)
         product = _product(others)
-        common = gcd(*product)
+        common = gcd(*product) * (1 if divisor > 0 else -1)  # so that G starts with plus signs
         inputs.append(tuple(c // common for c in product))
         rows.append([Fraction(common * _power(point, u, taps), divisor) for u in range(taps)])
     denominator = lcm(*(entry.denominator for row in rows for entry in row))
@@ -113,7 +111,7 @@ def growth(found: Toom) -> float:
     """How much larger errors get: √ max_i Σ_k A[i,k]²·|G[k]|²·|B[k]|².
 
     The standard deviation of an output, in units of that of a direct sum's products, if each
-    of the products under ∘ carries an error of its own, and all entries are of one size.
+    of the products under ⊙ carries an error of its own, and all entries are of one size.
     """
     lengths = [
         Fraction(sum(v * v for v in g), found.denominator**2) * sum(v * v for v in b)

@@ -1,6 +1,6 @@
 """Winograd's fast convolution: fewer multiplications, by transforming patches and taps.
 
-    y = A · ((G · w) ∘ (B · x))    for every patch of x and the tile of y that it makes
+    y = A · ((G · w) ⊙ (B · x))    for every patch of x and the tile of y that it makes
 
 A tile of m × m outputs of an r × r kernel takes (m + r − 1)² multiplications for each pair of a
 channel and a filter, instead of m²·r². The matrices are made from interpolation points and
