@@ -34,10 +34,15 @@ LEVELS = (("peak",), ("rows", "peak"), ("layers", "rows", "peak"))
 
 
 def applies(task: Task) -> Iterator[tuple[str, ...]]:
-    """Targets that windows hand back to their extrema."""
+    """Targets that windows hand back to their extrema.
+
+    Shares of windows that overlap are left out: fractions would be added in another order.
+    """
     for target in task.statements:
         pool = returned(task, target)
-        if pool is not None and pool.source:
+        if pool is None or not pool.source:
+            continue
+        if pool.ties == "first" or not any(map(overlaps, pool.windows)):
             yield (target,)
 
 
