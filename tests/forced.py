@@ -71,7 +71,9 @@ def kernels(
             calls = (call for choice in program.choices for call in choice.calls)
             made = {call.targets for call in calls if call.strategy == strategy}
             if targets in made:  # else a smaller group is chosen for it
-                found.append((module(kernel(derivation, program), "kernel"), tuple(made)))
+                text = kernel(derivation, program)
+                found.append((module(text, "kernel"), tuple(made)))
+                found[-1][0].SOURCE = text
     return tuple(found)
 
 
