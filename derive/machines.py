@@ -21,6 +21,7 @@ class Machine:
     ``edge``       a product over K summands runs at gemm · K / (K + edge)
     ``sliced``     M·N·K up to which a matrix product runs without packing its operands
     ``sliced_result``  the same for M·N where both operands are read along their rows
+    ``vector``     numbers that are multiplied at once
     ``pack``       beyond that, it runs at M / (M + pack) · N / (N + pack) of its rate
     ``thin``       share of its rate that a product with a single row or column reaches
     ``bandwidth``  numbers moved per second, from and to the caches
@@ -36,6 +37,7 @@ class Machine:
     edge: float = 1.0
     sliced: int = 1_000_000
     sliced_result: int = 1_200
+    vector: int = 16
     pack: float = 12.0
     thin: float = 0.45
     bandwidth: float = 6e9
@@ -53,7 +55,10 @@ class Machine:
             rate = self.gemm / 50
         if min(m, n) == 1:
             rate *= self.thin
-        elif m * n * k > self.sliced:
+        else:  # vectors lie along a row, the last one half empty, or along a long sum
+            along = n / (-(-n // self.vector) * self.vector)
+            rate *= max(along, k / (k + 32 * self.vector))
+        if min(m, n) > 1 and m * n * k > self.sliced:
             rate *= m / (m + self.pack) * n / (n + self.pack)
         return 2 * m * n * k / rate
 

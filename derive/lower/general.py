@@ -79,11 +79,12 @@ def _taps(form: Windowed, batch: int) -> Cost:
         "kernel": (filters, channels, together),
     }[form.target]
     made = {"narrow": narrow, "wide": wide, "kernel": 0}[form.target]
-    runs = batch * groups * (channels if form.target != "kernel" else channels + filters) * rows
+    runs: float = batch * groups * (channels if form.target != "kernel" else channels + filters) * rows
     products: tuple[tuple[float, int, int, int], ...] = ((passes * share, *sides),)
     moved = passes * (2 * made + (wide if form.target != "wide" else 0))
     if form.target == "kernel":
         moved += passes * narrow
+        runs += wide / 16  # a window is turned until its channels lie innermost
     if channels == filters == 1 and form.target != "kernel":  # no matrix, entry by entry
         products = ()
     calls = passes * 5 + 10

@@ -52,12 +52,12 @@ def cost(task: Task, targets: tuple[str, ...], batch: int) -> Cost:
     if form.target == "kernel":
         often = batch * groups * across.taps
         product = (often, deep, wide, run)
-        moved = copied + groups * wide * run + often / batch * (deep + wide) * run
+        moved = copied + groups * wide * run
         calls = 2 * ROWS + 3 * across.taps
         rows *= 2
     else:
         product = (batch * groups, across.taps * wide, run, deep)
-        moved = copied + groups * wide * run * (1.5 * across.taps + 2)
+        moved = copied + groups * wide * run * (across.taps + 2)
         calls = _depth(down) * 2 + across.taps + 2 * ROWS
     return Cost(
         (product,),

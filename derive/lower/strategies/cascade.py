@@ -74,7 +74,7 @@ def cost(task: Task, targets: tuple[str, ...], batch: int) -> Cost:
     return Cost(
         ((blocks, taps * block, _length(form), filters),),
         moved=blocks * block * plane * (taps + 3) + batch * (filters * places + channels * size),
-        runs=batch * rows,
+        runs=batch * rows + taps * channels * filters / 3,  # the kernel is turned
         calls=4 + 1.5 * batch + blocks * (3 + 1.3 * sum(w.taps - 1 for w in form.windows)),
         scratch=taps * block * plane,
     )

@@ -73,7 +73,10 @@ def cost(task: Task, targets: tuple[str, ...], batch: int) -> Cost:
     return Cost(
         ((tiles, channels * taps, width, filters),),
         moved=tiles * taps * channels * width * 3 + 3 * batch * channels * size,
-        runs=tiles * taps * channels + batch * channels * size / form.windows[-1].size,
+        # the last summand: the kernel is turned
+        runs=tiles * taps * channels
+        + batch * channels * size / form.windows[-1].size
+        + taps * channels * filters / 3,
         calls=tiles * (2 * taps + 1) + 4 * batch + 10,
         scratch=channels * taps * width,
     )

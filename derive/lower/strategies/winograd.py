@@ -112,7 +112,7 @@ def _cost(blocks: Blocks, sides: tuple[str, ...], batch: int) -> Cost:
     products: list[tuple[float, int, int, int]] = []
     runs = calls = 0.0
     inputs, places = (prod(blocks.lengths(side)) for side in ("wide", "narrow"))
-    moved = 3.0 * batch * (inputs * blocks.channels + places * blocks.filters)
+    moved = 2.0 * batch * (inputs * blocks.channels + places * blocks.filters)
     moved += outer * points * kernel * (2 if len(sides) > 1 else 1) / 2
 
     def transform(rows: int, depth: int, columns: float) -> None:
@@ -125,26 +125,26 @@ def _cost(blocks: Blocks, sides: tuple[str, ...], batch: int) -> Cost:
 
     if "narrow" in sides or "kernel" in sides:
         transform(points, points, wide)
-        moved += outer * 2 * points * wide
-        runs += outer * 2.5 * points * tiles
+        moved += outer * 1.5 * points * wide
+        runs += outer * 2.0 * points * tiles
     if "narrow" in sides:
         multiply(tiles, filters, channels)
         transform(outputs, points, narrow)
-        moved += outer * (points / 2 + 4 * outputs) * narrow
-        runs += outer * 2.5 * outputs * tiles
+        moved += outer * (points / 2 + 3 * outputs) * narrow
+        runs += outer * 2.0 * outputs * tiles
     else:
         transform(points, outputs, narrow)
-        moved += outer * (points / 2 + 3 * outputs) * narrow
-        runs += outer * 2.5 * outputs * tiles
+        moved += outer * (points / 2 + 2 * outputs) * narrow
+        runs += outer * 2.0 * outputs * tiles
     if "kernel" in sides:
         multiply(channels, filters, tiles)
-        moved += (2 * outer + 1) * points * kernel
+        moved += (2 * outer - 1) * points * kernel
         products.append((1, taps, kernel, points))
     if "wide" in sides:
         multiply(tiles, channels, filters)
         transform(points, points, wide)
-        moved += outer * 3 * points * wide
-        runs += outer * 2.5 * points * tiles
+        moved += outer * 2 * points * wide
+        runs += outer * 2.0 * points * tiles
         calls += 25
     if "narrow" in sides or "wide" in sides:
         products.append((1, points, kernel, taps))
