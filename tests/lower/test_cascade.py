@@ -41,6 +41,12 @@ def test_channels_are_taken_some_at_a_time_where_planes_are_large():
         assert differing(module, integers(module, batch)) == []
 
 
+def test_planes_of_a_power_of_two_lie_apart():
+    ((module, _),) = kernels("cascade", input=(2, 14, 30), kernel=(3, 3), filters=2, padding=1)
+    assert "planes.reshape(2, 528)[:, :512]" in module.SOURCE
+    assert differing(module, integers(module, 3)) == []
+
+
 def test_arrays_with_gaps_that_cannot_be_written_are_fine():
     for module, _ in kernels("cascade", **LAYER):
         given = {name: awkward(array) for name, array in integers(module, 3).items()}

@@ -26,6 +26,9 @@ from ..windowed import Windowed
 NAME = "cascade"
 EXACT = True
 
+GAP = 16
+"""Numbers behind a plane whose size is a power of two, or else planes share cache sets."""
+
 
 def applies(task: Task) -> Iterator[tuple[str, ...]]:
     """Targets that are the wide side of Φ, without stride and groups, with taps to add up."""
@@ -47,8 +50,9 @@ def _dense(form: Windowed) -> bool:
 
 
 def _plane(form: Windowed) -> int:
-    """Entries of a channel with the zeros around."""
-    return prod(w.padded for w in form.windows)
+    """Entries of a channel with the zeros around, and a gap if they would lie badly."""
+    entries = prod(w.padded for w in form.windows)
+    return entries + GAP if entries % 512 == 0 else entries
 
 
 def _length(form: Windowed) -> int:
@@ -88,7 +92,6 @@ def lower(task: Task, targets: tuple[str, ...]) -> Routine:
     block = _block(form, task)
     size, depth, several = block * plane, taps * block, block < channels
     name, dy = task.function(target, NAME), form.narrow
-    padded = _listed([w.padded for w in windows])
     lines = _listed([filters, windows[0].outputs, *(w.padded for w in windows[1:])])
     inside = "".join(f", :{w.outputs}" for w in windows[1:])
     upstream = f"{dy}[n].reshape({_listed([filters, *(w.outputs for w in windows)])})"
@@ -97,7 +100,7 @@ def lower(task: Task, targets: tuple[str, ...]) -> Routine:
     loop = [
         f"np.matmul({'kernel[part]' if several else 'kernel'}, flat, out=products[:, :{length}])",
         *_added(form, size),
-        f"{target}[{own}] = planes.reshape({block}, {padded})[:, {ends}]",
+        f"{target}[{own}] = {_whole(form, block)}[:, {ends}]",
     ]
     if several:
         loop = [f"for part in range({channels // block}):", *(f"    {line}" for line in loop)]
@@ -127,6 +130,15 @@ def _form(task: Task, targets: tuple[str, ...]) -> Windowed:
     form = task.form(targets[0], "wide")
     assert form is not None  # applies said so
     return form
+
+
+def _whole(form: Windowed, block: int) -> str:
+    """The planes with an axis for every axis of the tensor."""
+    padded = [w.padded for w in form.windows]
+    if prod(padded) == _plane(form):
+        return f"planes.reshape({_listed([block, *padded])})"
+    without = f"planes.reshape({block}, {_plane(form)})[:, :{prod(padded)}]"
+    return f"{without}.reshape({_listed([block, *padded])})"
 
 
 def _kernel(form: Windowed, block: int) -> str:
