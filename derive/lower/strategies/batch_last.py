@@ -103,12 +103,13 @@ def cost(task: Task, targets: tuple[str, ...], batch: int) -> Cost:
         _, channels, filters, taps, places = form.counts
         wide = batch * channels * prod(w.size for w in form.windows)
         depth, width = channels * taps, BLOCK * places
-        turned = 4 * wide + 2 * batch * filters * places
+        turned = 4 * wide + 4 * batch * filters * places
         if form.target == "wide":
             steps = form.windows[0].outputs if len(form.windows) > 1 else 1
             total += Cost(
                 ((blocks * steps, depth, width // steps, filters),),
-                moved=turned + blocks * (_planes(form) + _plane(form) * channels),
+                moved=turned
+                + blocks * (_planes(form) + _plane(form) * channels + depth * width / 2),
                 calls=blocks * (1.2 * taps + 4),
                 scratch=_planes(form),
             )
@@ -122,14 +123,14 @@ def cost(task: Task, targets: tuple[str, ...], batch: int) -> Cost:
         runs = depth * form.windows[0].outputs * (form.windows[-1].outputs if strided else 1)
         total += Cost(
             ((blocks * count, *sides),),
-            moved=turned + blocks * depth * width,
+            moved=turned + blocks * depth * (width + 2 * filters * (form.target == "kernel")),
             runs=blocks * runs,
             calls=blocks * (3 * count + 3),
             scratch=depth * width // count,
         )
     shared = forms[0]
     if len(forms) > 1:  # dy is turned once
-        total += Cost(moved=-2 * batch * shared.counts[2] * shared.counts[4])
+        total += Cost(moved=-4 * batch * shared.counts[2] * shared.counts[4])
     return total
 
 
