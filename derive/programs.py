@@ -186,7 +186,7 @@ class Call:
 
     ``multiply_adds`` are those of matrix products, a sample; ``scratch`` the bytes, in float32,
     of the buffers that are kept; ``seconds`` what the least batch takes: ``measured``, or as the
-    cost model has it.
+    cost model has it. ``keeps`` is what it hands on behind the targets.
     """
 
     targets: tuple[str, ...]
@@ -196,6 +196,7 @@ class Call:
     scratch: int = 0
     seconds: float = 0.0
     measured: bool = False
+    keeps: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

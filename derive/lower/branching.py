@@ -9,7 +9,7 @@ Only float32 and float64 take the faster ways; objects and integers are computed
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from math import ceil
 
@@ -28,6 +28,7 @@ from ..programs import (
     If,
     Invoke,
     Let,
+    Literal,
     Name,
     Program,
     Return,
@@ -38,6 +39,7 @@ from .choose import Branch, Clock, Group, Price, branches, estimate, timed
 from .compute import ranges
 from .forms import chosen
 from .functions import GIVEN, result, taken
+from .handing import Key, handed_on, key
 from .memory import scratch
 from .scope import Scope
 from .snippets import expression, snippet
@@ -68,15 +70,26 @@ class Direction:
 
     task: Task
     branches: tuple[Branch, ...]
-    routines: tuple[Routine, ...]
+    routines: Mapping[Key, Routine]
     price: Price
     share: int
     measured: bool = False
 
+    def routine(self, group: Group) -> Routine:
+        """The private function of a strategy and its targets."""
+        return self.routines[key(self.task, group)]
+
+    @property
+    def keeps(self) -> tuple[str, ...]:
+        """What its functions hand on beside their targets."""
+        return tuple(sorted({name for r in self.routines.values() for name in r.keeps}))
+
 
 def branched(derivation: Derivation, asked: Asked) -> Program | None:
     """The program of a layer of one equation; None where the general strategy is best for all."""
-    directions = [_direction(task, asked) for task in tasks(derivation, asked)]
+    plans = [(task, _plans(task, asked)) for task in tasks(derivation, asked)]
+    kept = handed_on(plans) if asked.keep else {}
+    directions = [_direction(task, found, kept, asked) for task, found in plans]
     if all(s is general for d in directions for b in d.branches for s, _ in b.plan):
         return None
     functions: list[Function] = []
@@ -84,7 +97,7 @@ def branched(derivation: Derivation, asked: Asked) -> Program | None:
     for direction in directions:
         functions.append(_entry(direction, keep=asked.keep))
         functions += _private(direction)
-        constants |= {c.name: c for r in direction.routines for c in r.constants}
+        constants |= {c.name: c for r in direction.routines.values() for c in r.constants}
     order = [f for f in functions if not f.name.startswith("_")]
     order += [f for f in functions if f.name.startswith("_")]
     choices = tuple(choice for d in directions for choice in _choices(d))
@@ -147,17 +160,32 @@ def _form(task: Task, target: str, statement: Statement) -> Windowed | None:
 
 
 # -- branches ----------------------------------------------------------------------------------
-def _direction(task: Task, asked: Asked) -> Direction:
-    own = {key[1:]: s for key, s in asked.clock.items() if key[0] == task.direction}
-    price = timed(own) if own else estimate(task)
-    found = branches(task, exact=asked.exact, wanted=asked.wanted, price=price)
-    routines: dict[str, Routine] = {}
+def _plans(task: Task, asked: Asked) -> tuple[Branch, ...]:
+    price, _ = _price(task, asked)
+    return branches(task, exact=asked.exact, wanted=asked.wanted, price=price)
+
+
+def _price(task: Task, asked: Asked) -> tuple[Price, bool]:
+    """What a group costs, and whether that was measured."""
+    own = {found[1:]: s for found, s in asked.clock.items() if found[0] == task.direction}
+    return (timed(own) if own else estimate(task)), bool(own)
+
+
+def _direction(
+    task: Task,
+    found: tuple[Branch, ...],
+    kept: Mapping[Key, tuple[str, ...]],
+    asked: Asked,
+) -> Direction:
+    routines: dict[Key, Routine] = {}
     for branch in found:
-        for strategy, targets in branch.plan:
-            routine = strategy.lower(task, targets)
-            routines[routine.function.name] = routine
+        for group in branch.plan:
+            strategy, targets = group
+            one = key(task, group)
+            routines[one] = strategy.lower(replace(task, kept=kept.get(one, ())), targets)
+    price, measured = _price(task, asked)
     share = 0 if asked.keep else _share(task, found[-1], price)
-    return Direction(task, found, tuple(routines.values()), price, share, bool(own))
+    return Direction(task, found, routines, price, share, measured)
 
 
 THREAD = 200e-6
@@ -190,7 +218,8 @@ def _choices(direction: Direction) -> Iterator[Choice]:
 def _priced(direction: Direction, group: Group, batch: int) -> Call:
     """A group with what it costs for the least batch of its branch."""
     (strategy, targets), task = group, direction.task
-    function = strategy.lower(task, targets).function
+    routine = direction.routine(group)
+    function = routine.function
     cost = strategy.cost(task, targets, batch)
     multiply_adds = round(cost.multiply_adds / batch)
     seconds = direction.price(group, batch)
@@ -202,6 +231,7 @@ def _priced(direction: Direction, group: Group, batch: int) -> Call:
         scratch((function,)),
         seconds,
         direction.measured,
+        routine.keeps,
     )
 
 
@@ -217,18 +247,26 @@ def _entry(direction: Direction, *, keep: bool) -> Function:
     if direction.share and not keep:
         worth = expression(f"threads > 1 and len({lead}) >= {2 * direction.share}")
         cases.append((worth, _threaded(direction, lead, parameters)))
-    cases += [(expression(f'{lead}.dtype.char not in "fd"'), (_call(fallback, targets),))]
+    cases += [
+        (
+            expression(f'{lead}.dtype.char not in "fd"'),
+            (_call(fallback, targets), *_lacking(direction)),
+        )
+    ]
     last = direction.branches[-1]
     for branch, after in zip(direction.branches, (*direction.branches[1:], None), strict=True):
         test = expression(f"len({lead}) < {after.least}") if after else None
-        cases.append((test if branch is not last else None, _calls(task, branch)))
-    names = {r.function.name for r in direction.routines} | {fallback.name}
+        cases.append((test if branch is not last else None, _calls(direction, branch)))
+    routines = direction.routines.values()
+    names = {r.function.name for r in routines} | {fallback.name}
     given = (*GIVEN, *sorted(names), "_split", "min", task.direction)
     made = tuple(Name(t) for t in targets)
     if keep:
-        used = {p for r in direction.routines for p in r.function.parameters}
-        offered = (*parameters, *([equation.output.name] if upstream else []))
-        kept = tuple(p for p in offered if p in {*used, *fallback.parameters})
+        used = {p for r in routines for p in r.function.parameters} | {*fallback.parameters}
+        offered = [*parameters, *([equation.output.name] if upstream else ["keep"])]
+        offered += sorted(used - {*offered})  # what the forward pass hands on
+        kept = tuple(p for p in offered if p in used)
+        made = (*made, *(Name(name) for name in direction.keeps))
         value = made[0] if len(made) == 1 else Tuple(made)
         return Function(task.direction, kept, (If(tuple(cases)), Return(value)), given=given)
     shown = result(task.direction, equation, targets)
@@ -260,14 +298,22 @@ def _threaded(direction: Direction, lead: str, parameters: tuple[str, ...]) -> t
     )
 
 
-def _calls(task: Task, branch: Branch) -> tuple[Action, ...]:
-    return tuple(
-        _call(strategy.lower(task, targets).function, targets) for strategy, targets in branch.plan
-    )
+def _calls(direction: Direction, branch: Branch) -> tuple[Action, ...]:
+    """What a branch does; it hands on nothing for names that only other branches have."""
+    routines = [direction.routine(group) for group in branch.plan]
+    kept = {name for routine in routines for name in routine.keeps}
+    calls = [_call(r.function, (*r.targets, *r.keeps)) for r in routines]
+    return (*calls, *_lacking(direction, kept))
 
 
-def _call(function: Function, targets: Iterable[str]) -> Let:
-    names: tuple[Array, ...] = tuple(Name(target) for target in targets)
+def _lacking(direction: Direction, kept: Collection[str] = ()) -> tuple[Action, ...]:
+    """``columns = None`` for what only other branches keep."""
+    return tuple(Let(Name(n), Literal("None")) for n in direction.keeps if n not in kept)
+
+
+def _call(function: Function, made: Iterable[str]) -> Let:
+    """``y, columns = _y_columns(x, w, b, keep)``."""
+    names: tuple[Array, ...] = tuple(Name(name) for name in made)
     value = Invoke(function.name, tuple(Name(p) for p in function.parameters))
     return Let(names[0] if len(names) == 1 else Tuple(names), value)
 
@@ -277,5 +323,5 @@ def _private(direction: Direction) -> list[Function]:
     task = direction.task
     fallback = general.lower(task, tuple(task.statements)).function
     every = {fallback.name: fallback}
-    every |= {r.function.name: r.function for r in direction.routines}
+    every |= {r.function.name: r.function for r in direction.routines.values()}
     return list(every.values())

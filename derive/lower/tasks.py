@@ -23,7 +23,8 @@ class Task:
     of them that are sides of the trilinear form of :mod:`derive.lower.windowed`. ``prefix``
     stands in front of the names of private functions. With ``keep``, as inside a network, the
     forward pass hands on what it has: a backward routine may take y. ``spare`` are arrays that
-    nobody reads afterwards: a routine may overwrite them.
+    nobody reads afterwards: a routine may overwrite them. ``kept`` are arrays that the forward
+    routine hands on beside y, and that the backward routine takes.
     """
 
     equation: Equation
@@ -34,6 +35,7 @@ class Task:
     machine: Machine = field(default=DEFAULT)
     keep: bool = False
     spare: tuple[str, ...] = ()
+    kept: tuple[str, ...] = ()
 
     def form(self, target: str, side: str) -> Windowed | None:
         """The form of a target that makes the given side of Φ, if there is one."""
@@ -59,18 +61,23 @@ class Routine:
     """A private function that computes some targets from arrays (N, ...) of one float dtype.
 
     ``function`` returns the targets in their order, (N, ...) or shaped like the parameter.
-    ``constants`` are module-level names that it reads.
+    ``constants`` are module-level names that it reads. A forward function returns what
+    ``keeps`` names behind the targets: fresh arrays if its last parameter ``keep`` is true, else
+    None.
     """
 
     targets: tuple[str, ...]
     function: Function
     constants: tuple[Constant, ...] = ()
+    keeps: tuple[str, ...] = ()
 
 
 class Strategy(Protocol):
     """One file of ``derive/lower/strategies``: an idea of how to compute some targets.
 
-    ``NAME`` is what it is called, ``EXACT`` whether small integers stay exact.
+    ``NAME`` is what it is called, ``EXACT`` whether small integers stay exact. It may have
+    ``keeps(task, targets)`` as well: the names of the arrays that its forward routine can hand on,
+    or that its backward routine would take.
     """
 
     NAME: str

@@ -250,7 +250,11 @@ def _inner(node: Node, equation: Equation, function: Function) -> FunctionText:
     if function.name.startswith("_"):
         return kernel.private(function)
     name = f"_{node.name}_{function.name}"
-    given = ", ".join(shape_text(_owner(equation, p), p) for p in function.parameters)
+    given = ", ".join(
+        shape_text(owner, p)
+        for p in function.parameters
+        if (owner := _owner(equation, p)) is not None
+    )
     doc = wrap(f"{node.text}: from {given}.", WIDTH - 10, break_long_words=False)
     named = replace(function, name=name)
     return FunctionText(
@@ -260,8 +264,8 @@ def _inner(node: Node, equation: Equation, function: Function) -> FunctionText:
     )
 
 
-def _owner(equation: Equation, name: str) -> Tensor:
+def _owner(equation: Equation, name: str) -> Tensor | None:
+    """The tensor of that name, or of that gradient; None for what is handed on beside them."""
     every = (*equation.tensors, *equation.inner, equation.output)
-    return next((t for t in every if t.name == name), None) or next(
-        t for t in every if t.gradient == name
-    )
+    named = [t for t in every if t.name == name]
+    return next(iter(named or [t for t in every if t.gradient == name]), None)

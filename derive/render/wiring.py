@@ -31,12 +31,12 @@ class Wiring:
             targets = [node.name]
             if handed := _results(function)[1:]:
                 targets += [f"{node.name}_{n}" if keep else "_" for n in handed]
-            lines.append(_call(", ".join(targets), f"_{node.name}_forward", self._forward(node)))
+            given = [
+                f"keep={keep}" if name == "keep" else self._value(node, name)
+                for name in function.parameters
+            ]
+            lines.append(_call(", ".join(targets), f"_{node.name}_forward", given))
         return lines
-
-    def _forward(self, node: Node) -> list[str]:
-        taken = self._program(node).functions[0].parameters
-        return [self._value(node, name) for name in taken]
 
     def _value(self, node: Node, tensor: str) -> str:
         """The expression for a tensor of a layer where layers are called."""

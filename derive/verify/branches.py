@@ -100,10 +100,12 @@ class _Way:
         made: list[str] = []
         for call in self.calls[direction]:
             function = getattr(self.module, call.function)
+            values["keep"] = True
             given = (copied(values[p]) for p in inspect.signature(function).parameters)
             found = function(*given)
-            results = found if len(call.targets) > 1 else (found,)
-            values |= dict(zip(call.targets, results, strict=True))
+            names = (*call.targets, *call.keeps)
+            results = found if len(names) > 1 else (found,)
+            values |= dict(zip(names, results, strict=True))
             made += call.targets
         return made
 

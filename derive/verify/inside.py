@@ -63,6 +63,7 @@ class _Layer:
         value, *kept = self._forward(given)
         asked = {name for function, _ in self.back for name in _parameters(function)}
         names = [s.lhs.tensor for s in self.equation.given if s.lhs.tensor in asked]
+        names += sorted(asked - {*given, *names, output.name})
         values = {**given, output.name: value, **dict(zip(names, kept, strict=True))}
         made: dict[str, Array] = {}
         for function, fields in self.back:
@@ -75,7 +76,8 @@ class _Layer:
         return SimpleNamespace(**made)
 
     def _forward(self, given: Mapping[str, Array]) -> tuple[Any, ...]:
-        found = self.ahead(*(copied(given[name]) for name in _parameters(self.ahead)))
+        every = {**given, "keep": True}
+        found = self.ahead(*(copied(every[name]) for name in _parameters(self.ahead)))
         return found if isinstance(found, tuple) else (found,)
 
     def _shaped(self, array: Array, name: str, batch: tuple[int, ...]) -> Array:

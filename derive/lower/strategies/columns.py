@@ -17,7 +17,7 @@ from ...machines import Cost
 from ...programs import Function
 from ..snippets import snippet
 from ..tasks import Routine, Task
-from ..tiles import Tiles, sliced, start_of, starts, windows_of
+from ..tiles import FLOAT, Tiles, sliced, start_of, starts, windows_of
 from ..windowed import Windowed
 
 NAME = "columns"
@@ -53,6 +53,13 @@ def cost(task: Task, targets: tuple[str, ...], batch: int) -> Cost:
     )
 
 
+def keeps(task: Task, targets: tuple[str, ...]) -> tuple[str, ...]:
+    """The columns of every sample, where one sample's are few and with the ones of a bias."""
+    form = _form(task, targets)
+    forward = task.direction == "forward" and _ones(form)
+    return ("columns",) if forward and Tiles.of(form, task.machine).count == 1 else ()
+
+
 def lower(task: Task, targets: tuple[str, ...]) -> Routine:
     """``_y_columns(x, w, b)``."""
     form, target = _form(task, targets), targets[0]
@@ -64,8 +71,7 @@ def lower(task: Task, targets: tuple[str, ...]) -> Routine:
         f"N, dtype = len({form.wide}), {form.wide}.dtype",
         *_kernel(form),
         *windows_of(form, f"{name[1:]}_padded", tiles.rows),
-        f'columns = _scratch("{name[1:]}", ({lead}{_depth(form)}, {tiles.places}), dtype)',
-        *([f"columns[{channels * taps}] = 1"] if _ones(form) else []),
+        *_buffer(form, task, name[1:], f"{lead}{_depth(form)}, {tiles.places}"),
         f"{target} = np.empty((N, {lead}{filters}, {places}), dtype)",
         "for n in range(N):",
         f"    inner[...] = {form.wide}[n].reshape(inner.shape)",
@@ -73,16 +79,20 @@ def lower(task: Task, targets: tuple[str, ...]) -> Routine:
     ]
     if form.bias and not _ones(form):
         body.append(f"{target} += {form.bias}.reshape({groups}, {filters}, 1)")
-    body.append(f"return {target}.reshape(N, {', '.join(map(str, task.shape(target)))})")
-    doc = (
+    kept = ", columns" if task.kept else ""
+    body.append(f"return {target}.reshape(N, {', '.join(map(str, task.shape(target)))}){kept}")
+    doc: tuple[str, ...] = (
         f"{target}[n] = kernel · columns({form.wide}[n]): all windows of {tiles.told} as the "
         "columns of a matrix with a row for every channel and tap"
         + ("; a row of ones meets the bias." if _ones(form) else "."),
     )
+    if task.kept:
+        doc = (*doc, f"With keep, those of all samples are handed on, {_bytes(form)} bytes each.")
     parameters = tuple(n for n in (form.wide, form.kernel, form.bias) if n)
+    parameters += ("keep",) if task.kept else ()
     given = ("len", "_scratch", "_windows")
     function = Function(name, parameters, snippet("\n".join(body)), doc, "", given)
-    return Routine(targets, function)
+    return Routine(targets, function, keeps=task.kept)
 
 
 def _form(task: Task, targets: tuple[str, ...]) -> Windowed:
@@ -99,6 +109,26 @@ def _ones(form: Windowed) -> bool:
 def _depth(form: Windowed) -> int:
     """Rows of the column matrix."""
     return form.counts[1] * form.counts[3] + _ones(form)
+
+
+def _bytes(form: Windowed) -> int:
+    """Of one sample's columns."""
+    return FLOAT * _depth(form) * form.counts[4]
+
+
+def _buffer(form: Windowed, task: Task, name: str, sizes: str) -> list[str]:
+    """Room for the columns of a tile; of all samples if the backward pass will read them."""
+    row = form.counts[1] * form.counts[3]
+    if not task.kept:
+        ones = [f"columns[{row}] = 1"] if _ones(form) else []
+        return [f'columns = _scratch("{name}", ({sizes}), dtype)', *ones]
+    return [
+        "if keep:",
+        f"    columns = np.empty((N, {sizes}), dtype)",
+        "else:",
+        f'    columns = _scratch("{name}", (1, {sizes}), dtype)',
+        f"columns[:, {row}] = 1",
+    ]
 
 
 def _kernel(form: Windowed) -> list[str]:
@@ -118,6 +148,8 @@ def _tile(form: Windowed, task: Task, tiles: Tiles, target: str) -> list[str]:
     """Copy the windows of a tile, multiply."""
     groups, channels, filters, taps, places = form.counts
     view = f"columns[:{channels * taps}]" if _ones(form) else "columns"
+    if task.kept:  # the first dimension is the sample, if they are kept
+        view = f"columns[n * keep, :{channels * taps}]"
     if tiles.count == 1:
         begin = f", {start}" if (start := start_of(form)) else ""
         into, opening, pad = f"{target}[n]", [], "    "
@@ -131,12 +163,13 @@ def _tile(form: Windowed, task: Task, tiles: Tiles, target: str) -> list[str]:
     lines = [*opening, fill]
     size = sliced(task, filters, _depth(form), tiles.places, groups)
     if size == tiles.places:
-        return [*lines, f"{pad}np.matmul(kernel, columns, out={into})"]
+        whole = "columns[n * keep]" if task.kept else "columns"
+        return [*lines, f"{pad}np.matmul(kernel, {whole}, out={into})"]
     count = tiles.places // size
     return [
         *lines,
         f"{pad}# in slices small enough for BLAS to read them where they are",
-        f"{pad}slices = columns.reshape({_depth(form)}, {count}, {size}).transpose(1, 0, 2)",
+        f"{pad}slices = {'columns[n * keep]' if task.kept else 'columns'}.reshape({_depth(form)}, {count}, {size}).transpose(1, 0, 2)",
         f"{pad}rows = {into}.reshape({filters}, {count}, {size})",
         f"{pad}np.matmul(kernel, slices, out=rows.transpose(1, 0, 2))",
     ]

@@ -47,9 +47,17 @@ def cost(task: Task, targets: tuple[str, ...], batch: int) -> Cost:
     )
 
 
-def lower(task: Task, targets: tuple[str, ...]) -> Routine:
-    """``_dw_db_correlate(dy, x)``."""
+def keeps(task: Task, targets: tuple[str, ...]) -> tuple[str, ...]:
+    """The columns of the forward pass, if it makes the same ones."""
     form = _form(task, targets)
+    return ("columns",) if len(targets) == 2 and _tiles(form, task).count == 1 else ()
+
+
+def lower(task: Task, targets: tuple[str, ...]) -> Routine:
+    """``_dw_db_correlate(dy, x)``, or of ``(dy, columns)`` where the forward pass kept them."""
+    form = _form(task, targets)
+    if task.kept:
+        return _from_kept(task, targets, form)
     groups, channels, filters, taps, places = form.counts
     depth, tiles = channels * taps, _tiles(form, task)
     deep = depth + len(targets) - 1
@@ -76,6 +84,30 @@ def lower(task: Task, targets: tuple[str, ...]) -> Routine:
     )
     given = ("len", "_scratch", "_windows")
     function = Function(name, (dy, x), snippet("\n".join(body)), doc, "", given)
+    return Routine(targets, function)
+
+
+def _from_kept(task: Task, targets: tuple[str, ...], form: Windowed) -> Routine:
+    """All but the columns, which are there."""
+    _, channels, filters, taps, places = form.counts
+    name, dy, deep = task.function("_".join(targets), NAME), form.narrow, channels * taps + 1
+    body = [
+        f"N, dtype = len({dy}), {dy}.dtype",
+        f"by_place = {dy}.reshape(N, {filters}, {places}).swapaxes(-1, -2)",
+        f'part = _scratch("{name[1:]}_part", ({deep}, {filters}), dtype)',
+        f"total = np.zeros(({deep}, {filters}), dtype)",
+        "for n in range(N):",
+        "    np.matmul(columns[n], by_place[n], out=part)",
+        "    total += part",
+        *_results(task, targets, form),
+    ]
+    doc = (
+        f"{targets[0]} = Σ columns({form.wide}[n]) · {dy}[n]ᵀ of the columns that the forward pass "
+        "kept; a row of ones adds up the bias's.",
+    )
+    function = Function(
+        name, (dy, "columns"), snippet("\n".join(body)), doc, "", ("len", "_scratch")
+    )
     return Routine(targets, function)
 
 

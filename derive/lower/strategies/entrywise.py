@@ -90,8 +90,8 @@ def _masked(task: Task, target: str, value: Array) -> tuple[Action, ...]:
                 bits = {array}.dtype.str.replace("f", "i")
             """)
             if array in task.spare:
-                product = Invoke("np.multiply", (bits, mask), (("out", bits),))
-                return *opening, Do(product), Return(Name(array))
+                over = Invoke("np.multiply", (bits, mask), (("out", bits),))
+                return *opening, Do(over), Return(Name(array))
             own = Method(Name(array), "dtype", call=False)
             product = Method(Binary("*", bits, mask), "view", (own,))
             return *opening, Let(Name(target), product), Return(Name(target))
