@@ -95,7 +95,8 @@ def _planes(pool: Pool, task: Task) -> int:
     """How many planes stay in the cache together with what is made of them."""
     first, *rest = pool.windows
     made = first.outputs * prod(w.padded for w in rest) if rest else first.padded
-    return max(1, task.machine.cache // (4 * (prod(pool.sizes) + 3 * made)))
+    held = 4 * (prod(pool.sizes) + 3 * made) // 2  # a step touches half of them
+    return max(1, task.machine.cache // held)
 
 
 def _levels(pool: Pool) -> list[tuple[str, list[int]]]:
