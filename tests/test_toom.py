@@ -65,7 +65,7 @@ def small() -> list[tuple[int, int]]:
     return [(0, 1), (1, 0), *ratios, *((-a, b) for a, b in ratios)]
 
 
-@pytest.mark.parametrize(("outputs", "taps"), [(2, 3), (3, 3), (4, 3), (2, 5), (3, 4)])
+@pytest.mark.parametrize(("outputs", "taps"), [(2, 3), (3, 3), (4, 3), (2, 5), (3, 4), (5, 3)])
 def test_no_other_small_fractions_let_errors_grow_clearly_less(outputs: int, taps: int) -> None:
     count = outputs + taps - 1
     others = [p for p in small() if p != (0, 1)]

@@ -30,7 +30,7 @@ from ..winograd import Writer
 
 NAME = "winograd"
 EXACT = False
-POINTS = 6
+POINTS = 7
 """Points along an axis: with more of them rounding errors grow too much for float32."""
 ERROR = 2e-5
 """What a float32 result may be off, relative to its largest entry."""
@@ -62,7 +62,8 @@ def _fits(form: Windowed | None) -> bool:
 def _pair(task: Task, wide: str, form: Windowed) -> bool:
     """Whether a target is the wide side of the same Φ whose kernel side ``form`` is."""
     other = task.form(wide, "wide")
-    near = all(w.taps < POINTS - 1 for w in form.windows)  # a tile overlaps with the next only
+    # so that tiles overlap with their neighbours only
+    near = all(w.taps - 1 <= POINTS - w.taps + 1 for w in form.windows)
     return (
         near and other is not None and (other.narrow, other.windows) == (form.narrow, form.windows)
     )
