@@ -1,4 +1,4 @@
-"""How much memory the functions of a program own: the buffers that they ask ``_scratch`` for."""
+"""How much memory the functions of a program own: the buffers that they ask the helpers for."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ def scratch(functions: Iterable[Function]) -> int:
     for function in functions:
         for array in arrays(function.body):
             match array:
-                case Invoke("_scratch", (Literal(name), Tuple(sizes), *_)):
+                case Invoke("_scratch" | "_diagonals", (Literal(name), Tuple(sizes), *_)):
                     found[f"{name} {sizes}"] = FLOAT * prod(map(_size, sizes))
-                case Invoke("_scratch", _):
+                case Invoke("_scratch" | "_diagonals", _):
                     raise ValueError(
                         f"{function.name}: the sizes of a buffer are to be written out"
                     )
