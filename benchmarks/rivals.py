@@ -1,4 +1,4 @@
-"""Other ways to compute a convolution: PyTorch's, and the im2col of the textbooks."""
+"""Other ways to compute a convolution: PyTorch's, JAX's, and the im2col of the textbooks."""
 
 from __future__ import annotations
 
@@ -36,6 +36,30 @@ def torch_pair(settings: dict[str, Any]) -> Pair:
 DEFAULTS = {"stride": 1, "padding": 0, "dilation": 1}
 
 
+def jax_pair(settings: dict[str, Any]) -> Pair | None:
+    """JAX's convolution and its vector-Jacobian product, compiled; None without JAX."""
+    try:
+        import jax
+    except ImportError:
+        return None
+    stride, padding, dilation = (both(settings.get(k, d)) for k, d in DEFAULTS.items())
+    named = {"rhs_dilation": dilation, "feature_group_count": settings.get("groups", 1)}
+
+    def plain(x: Any, w: Any, b: Any) -> Any:
+        pads = [(p, p) for p in padding]
+        return jax.lax.conv_general_dilated(x, w, stride, pads, **named) + b[:, None, None]
+
+    def adjoint(dy: Any, x: Any, w: Any) -> Any:
+        b = jax.numpy.zeros(len(w), w.dtype)
+        return jax.vjp(plain, x, w, b)[1](dy)
+
+    ahead, back = jax.jit(plain), jax.jit(adjoint)
+    return (
+        lambda x, w, b: jax.block_until_ready(ahead(x, w, b)),
+        lambda dy, x, w: jax.block_until_ready(back(dy, x, w)),
+    )
+
+
 def im2col_pair(settings: dict[str, Any]) -> Pair:
     """As in the textbooks: one matrix of all windows of the batch, one matrix product."""
     (sh, sw), (ph, pw), (dh, dw_) = (both(settings.get(k, d)) for k, d in DEFAULTS.items())
@@ -50,7 +74,9 @@ def im2col_pair(settings: dict[str, Any]) -> Pair:
         for u in range(kh):
             for v in range(kw):
                 top, left = u * dh, v * dw_
-                cols[:, :, u, v] = padded[:, :, top : top + sh * oh : sh, left : left + sw * ow : sw]
+                cols[:, :, u, v] = padded[
+                    :, :, top : top + sh * oh : sh, left : left + sw * ow : sw
+                ]
         return cols.reshape(n, groups, c // groups * kh * kw, oh * ow), oh, ow
 
     def forward(x: Any, w: Any, b: Any) -> Any:
@@ -70,7 +96,9 @@ def im2col_pair(settings: dict[str, Any]) -> Pair:
         for u in range(kh):
             for v in range(kw):
                 top, left = u * dh, v * dw_
-                padded[:, :, top : top + sh * oh : sh, left : left + sw * ow : sw] += back[:, :, u, v]
+                padded[:, :, top : top + sh * oh : sh, left : left + sw * ow : sw] += back[
+                    :, :, u, v
+                ]
         return padded[:, :, ph : ph + h, pw : pw + wide], dw, dy.sum(axis=(0, 2, 3))
 
     return forward, backward
