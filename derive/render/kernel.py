@@ -174,7 +174,6 @@ def chosen(program: Program) -> list[str]:
 
 def _told(program: Program, *, measured: bool) -> str:
     """What the columns of that table are, and how much memory is kept."""
-    held = _bytes(program.scratch)
     clock = (
         "measured on one machine for the least batch of the branch (--tune), so that another run "
         "may choose otherwise"
@@ -182,10 +181,19 @@ def _told(program: Program, *, measured: bool) -> str:
         else "estimated for the least batch of the branch"
     )
     kept = (
-        f"Scratch (float32) does not grow with the batch; each thread keeps its own between calls, "
-        f"at most {held}."
+        " Scratch (float32) does not grow with the batch; each thread keeps its own between "
+        f"calls, at most {_bytes(program.scratch)}."
+        if program.scratch
+        else ""
     )
-    return f"Multiply-adds are those of matrix products, a sample; times are {clock}. {kept}"
+    used = {call.strategy for choice in program.choices if choice.least for call in choice.calls}
+    whole = " and ".join(name for name in WHOLE if name in used)
+    grows = f" What {whole} computes may take as much memory again as the batch." if whole else ""
+    return f"Multiply-adds are those of matrix products, a sample; times are {clock}.{kept}{grows}"
+
+
+WHOLE = ("taps", "unrolled")
+"""Strategies that work on the whole batch at once."""
 
 
 def _bytes(count: int) -> str:

@@ -19,7 +19,8 @@ from derive.lower.memory import scratch
 from derive.lower.strategies import strategies
 from derive.machines import DEFAULT, Cost, Machine, Tuning
 from derive.programs import Function, If, Invoke, Let, Literal, Name, Return, Tuple
-from derive.render.kernel import kernel
+from derive.render.kernel import WHOLE, kernel
+from derive.tuning import calls, candidates
 
 LAYERS = {
     "small": {"input": (1, 5, 6), "kernel": (2, 3), "filters": 2},
@@ -281,6 +282,21 @@ def test_a_large_batch_takes_no_more_than_its_results_and_the_stated_scratch(nam
     assert f"at most {-(-stated // 1000)} kB" in " ".join(text.split())
     assert allocated(lambda: module.forward(x, w, b)) <= results + stated + change
     assert allocated(lambda: module.backward(dy, x, w, b)) <= results + stated + change
+
+
+@EVERY
+def test_every_strategy_stays_within_its_results_and_its_scratch(name):
+    derivation = derivation_of(derive.conv(**LAYERS[name], bias=True))
+    found = candidates(derivation, Asked(), lambda task: [512], within=1e9)
+    for candidate, call in calls(derivation, found).items():
+        strategy, targets = candidate.group
+        if strategy.NAME in WHOLE:
+            continue
+        made_by = strategy.lower(candidate.task, targets).function
+        results = call()
+        arrays = results if isinstance(results, tuple) else (results,)
+        held = sum(array.nbytes for array in arrays) + scratch((made_by,))
+        assert allocated(call) <= held + 512 * 1024, strategy.NAME
 
 
 def test_scratch_does_not_grow_with_the_batch():
