@@ -97,41 +97,53 @@ def _rows(form: Windowed, task: Task) -> int:
 
 def cost(task: Task, targets: tuple[str, ...], batch: int) -> Cost:
     """Turning costs several times what copying does; the rest is long runs."""
-    blocks, total = -(-batch // BLOCK), Cost(calls=6)
     forms = [form for target in targets if (form := _form(task, target)) is not None]
+    total = Cost(calls=6)
     for form in forms:
-        _, channels, filters, taps, places = form.counts
-        wide = batch * channels * prod(w.size for w in form.windows)
-        depth, width = channels * taps, BLOCK * places
-        turned = 4 * wide + 4 * batch * filters * places
-        if form.target == "wide":
-            steps = form.windows[0].outputs if len(form.windows) > 1 else 1
-            total += Cost(
-                ((blocks * steps, depth, width // steps, filters),),
-                moved=turned
-                + blocks * (_planes(form) + _plane(form) * channels + depth * width / 2),
-                calls=blocks * (1.2 * taps + 4),
-                scratch=_planes(form),
-            )
-            continue
-        rows = _rows(form, task)
-        count = form.windows[0].outputs // rows
-        sides = (filters, width // count, depth)
-        if form.target == "kernel":
-            sides = (depth, filters, width // count)
-        strided = form.windows[-1].stride > 1
-        runs = depth * form.windows[0].outputs * (form.windows[-1].outputs if strided else 1)
+        _, channels, filters, _, places = form.counts
+        wide = channels * prod(w.size for w in form.windows)
+        # dy is turned once
+        turned = 4 * wide + 2 * filters * places * (form is forms[0])
+        own = _wide_cost(form) if form.target == "wide" else _columns_cost(form, task)
+        blocks = -(-batch // BLOCK)
+        ((often, *sides),) = own.products
         total += Cost(
-            ((blocks * count, *sides),),
-            moved=turned + blocks * depth * (width + 2 * filters * (form.target == "kernel")),
-            runs=blocks * runs,
-            calls=blocks * (3 * count + 3),
-            scratch=depth * width // count,
+            ((blocks * often, sides[0], sides[1], sides[2]),),
+            moved=batch * turned + blocks * own.moved,
+            runs=blocks * own.runs,
+            calls=blocks * own.calls,
+            scratch=own.scratch,
         )
-    shared = forms[0]
-    if len(forms) > 1:  # dy is turned once
-        total += Cost(moved=-4 * batch * shared.counts[2] * shared.counts[4])
     return total
+
+
+def _wide_cost(form: Windowed) -> Cost:
+    """Eight samples: planes of all taps, each added as one run."""
+    _, channels, filters, taps, places = form.counts
+    steps = form.windows[0].outputs if len(form.windows) > 1 else 1
+    return Cost(
+        ((steps, channels * taps, BLOCK * places // steps, filters),),
+        moved=_planes(form) + _plane(form) * channels,
+        calls=1.2 * taps + 4,
+        scratch=_planes(form),
+    )
+
+
+def _columns_cost(form: Windowed, task: Task) -> Cost:
+    """Eight samples: copies of all windows, and a product for every tile."""
+    _, channels, filters, taps, places = form.counts
+    count, last = form.windows[0].outputs // _rows(form, task), form.windows[-1]
+    depth, width = channels * taps, BLOCK * places
+    sides = (filters, width // count, depth)
+    if form.target == "kernel":
+        sides = (depth, filters, width // count)
+    return Cost(
+        ((count, *sides),),
+        moved=depth * width,
+        runs=depth * form.windows[0].outputs * (last.outputs if last.stride > 1 else 1),
+        calls=3 * count + 3,
+        scratch=depth * width // count,
+    )
 
 
 def lower(task: Task, targets: tuple[str, ...]) -> Routine:

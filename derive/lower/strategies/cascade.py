@@ -87,34 +87,23 @@ def cost(task: Task, targets: tuple[str, ...], batch: int) -> Cost:
 def lower(task: Task, targets: tuple[str, ...]) -> Routine:
     """``_dx_cascade(dy, w)``."""
     form, target = _form(task, targets), targets[0]
+    windows, dy, name = form.windows, form.narrow, task.function(target, NAME)
     _, channels, filters, taps, _ = form.counts
-    windows, plane, length = form.windows, _plane(form), _length(form)
-    block = _block(form, task)
-    size, depth, several = block * plane, taps * block, block < channels
-    name, dy = task.function(target, NAME), form.narrow
+    block, plane = _block(form, task), _plane(form)
     lines = _listed([filters, windows[0].outputs, *(w.padded for w in windows[1:])])
     inside = "".join(f", :{w.outputs}" for w in windows[1:])
     upstream = f"{dy}[n].reshape({_listed([filters, *(w.outputs for w in windows)])})"
-    ends = ", ".join(f"{w.low} : {w.low + w.size}" for w in windows)
-    own = f"n, {block} * part : {block} * (part + 1)" if several else "n"
-    loop = [
-        f"np.matmul({'kernel[part]' if several else 'kernel'}, flat, out=products[:, :{length}])",
-        *_added(form, size),
-        f"{target}[{own}] = {_whole(form, block)}[:, {ends}]",
-    ]
-    if several:
-        loop = [f"for part in range({channels // block}):", *(f"    {line}" for line in loop)]
     body = [
         f"N, dtype = len({dy}), {dy}.dtype",
         f"kernel = {_kernel(form, block)}",
         f'rows = _scratch("{name[1:]}_rows", ({lines}), dtype)',
-        f"flat = rows.reshape({filters}, {length})",
-        f'products = _scratch("{name[1:]}_products", ({depth}, {plane}), dtype)',
-        f'planes = _scratch("{name[1:]}_planes", ({size},), dtype)',
+        f"flat = rows.reshape({filters}, {_length(form)})",
+        f'products = _scratch("{name[1:]}_products", ({taps * block}, {plane}), dtype)',
+        f'planes = _scratch("{name[1:]}_planes", ({block * plane},), dtype)',
         f"{target} = np.empty((N, {_listed([channels, *(w.size for w in windows)])}), dtype)",
         "for n in range(N):",
         f"    rows[:, :{inside}] = {upstream}",
-        *(f"    {line}" for line in loop),
+        *(f"    {line}" for line in _sample(form, block, target)),
         f"return {target}.reshape(N, {_listed(task.shape(target))})",
     ]
     doc = (
@@ -124,6 +113,22 @@ def lower(task: Task, targets: tuple[str, ...]) -> Routine:
     text = snippet("\n".join(body))
     given = ("len", "_scratch")
     return Routine(targets, Function(name, (dy, form.kernel), text, (doc,), "", given))
+
+
+def _sample(form: Windowed, block: int, target: str) -> list[str]:
+    """Lines for one sample: all channels at once, or part by part."""
+    several = block < form.counts[1]
+    own = f"n, {block} * part : {block} * (part + 1)" if several else "n"
+    kernel = "kernel[part]" if several else "kernel"
+    ends = ", ".join(f"{w.low} : {w.low + w.size}" for w in form.windows)
+    lines = [
+        f"np.matmul({kernel}, flat, out=products[:, :{_length(form)}])",
+        *_added(form, block * _plane(form)),
+        f"{target}[{own}] = {_whole(form, block)}[:, {ends}]",
+    ]
+    if not several:
+        return lines
+    return [f"for part in range({form.counts[1] // block}):", *(f"    {line}" for line in lines)]
 
 
 def _form(task: Task, targets: tuple[str, ...]) -> Windowed:
