@@ -3,7 +3,7 @@
     python benchmarks/networks.py [--rows lenet] [--batch 1,8,32] [--threads 1] [--parts]
 
 Extra: ``[bench]``. A step is what training does: the loss, all gradients and the update where there
-is a loss, else y and all gradients. PyTorch records its tape and updates with its own SGD. Loss,
+is a loss, else all gradients. PyTorch records its tape and updates with its own SGD. Loss,
 gradients and updated parameters are compared with float64 in the same run. ``--parts`` shows the
 functions that the module's step spends its time in.
 """
@@ -140,7 +140,7 @@ class JaxWords:
 
 
 Rival = tuple[Callable[[], Any], Callable[[], Any]]
-"""forward() and step(); a step gives (loss or y, gradients or new parameters)."""
+"""forward() and step(); a step gives the loss, if there is one, and gradients or new parameters."""
 
 
 def by_torch(case: Case, x: Any, t: Any, params: Params) -> Rival:
@@ -167,7 +167,7 @@ def by_torch(case: Case, x: Any, t: Any, params: Params) -> Rival:
     def both() -> Any:
         y = case.body(words, tx, given)
         found = torch.autograd.grad(y, [tx, *given.values()], tt)
-        return y, dict(zip(["x", *given], found, strict=True))
+        return None, dict(zip(["x", *given], found, strict=True))
 
     return forward, train if case.classes else both
 
@@ -191,9 +191,9 @@ def by_jax(case: Case, x: Any, t: Any, params: Params) -> Rival | None:
         return value, {n: p[n] - RATE * g for n, g in grads.items()}
 
     def both(p: Params) -> Any:
-        y, back = jax.vjp(lambda x, p: case.body(words, x, p), jx, p)
+        _, back = jax.vjp(lambda x, p: case.body(words, x, p), jx, p)
         dx, grads = back(jt)
-        return y, {"x": dx, **grads}
+        return None, {"x": dx, **grads}
 
     ahead = jax.jit(lambda p: case.body(words, jx, p))
     step = jax.jit(train if case.classes else both)
@@ -208,7 +208,7 @@ def by_derive(case: Case, module: Any, x: Any, t: Any, params: Params) -> Rival:
         return loss, module.sgd_step(params, grads, RATE)
 
     def both() -> Any:
-        return module.forward(x, params), module.gradients(t, x, params)
+        return None, module.gradients(t, x, params)
 
     return lambda: module.forward(x, params), train if case.classes else both
 
@@ -267,7 +267,7 @@ def row(
 def results(rival: Rival) -> dict[str, Any]:
     """What it computes, by name: y, the loss and the parameters after the step, say."""
     y, (first, named) = rival[0](), rival[1]()
-    found = {"y": y, "first": first, **named}
+    found = {"y": y, **named} | ({} if first is None else {"loss": first})
     return {
         n: np.asarray(a.detach() if hasattr(a, "detach") else a).copy() for n, a in found.items()
     }
