@@ -37,9 +37,8 @@ POINTS: dict[int, tuple[Point, ...]] = {
 }
 """How many values are needed → where to take them, for the least growth of rounding errors.
 
-A symmetric set, closed under p → −p and nearly under p → 1/p, keeps powers of the points small;
-tests compare it with every other choice of small fractions. 0, ±2/3, ±3/2, ∞ halve the growth
-of the usual 0, ±1, ±2, ∞.
+Pairs p, −p on both sides of 1 keep the powers of the points small; tests compare each set with
+other small fractions. 0, ±2/3, ±3/2, ∞ halve the growth of the usual 0, ±1, ±2, ∞.
 """
 
 

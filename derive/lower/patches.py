@@ -9,6 +9,7 @@ samples with their channels innermost, so that a run is as long as there are cha
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
 
@@ -19,6 +20,11 @@ SETS = 1024
 """Bytes after which, or after a few times which, entries share a set of the first cache."""
 FEW = 32
 """Tiles that a transformed kernel is worth loading for."""
+
+
+def listed(values: Sequence[object]) -> str:
+    """Values with commas between them, as Python text."""
+    return ", ".join(map(str, values))
 
 
 @dataclass(frozen=True)
@@ -168,5 +174,5 @@ class Blocks:
         steps.append(1)
         moving = "" if self.count == 1 or block else f"{self.axes[0].stride * along[0]} * top"
         begin = " + ".join(part for part in (str(start) if start else "", moving) if part)
-        told = f"({', '.join(map(str, shape))}), ({', '.join(map(str, steps))})"
+        told = f"({listed(shape)}), ({listed(steps)})"
         return f"_windows({name}, {told}{', ' if begin else ''}{begin})"

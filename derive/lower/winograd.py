@@ -7,21 +7,19 @@ read no more. What sums over tiles is added up.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import product
 from math import prod
 
 from ..bilinear import Apply, Multiply, Put, Step, Take, reads
-from ..machines import FLOAT
-from .patches import SETS, Blocks
+from .laying import BUFFERS, Laying
+from .patches import Blocks, listed
 from .tasks import Task
 from .transforms import matrices
 from .windowed import Windowed
 
-LINE = 16
-"""Numbers that move a channel to another set of the cache."""
+SUMMED = {"c": "channels", "f": "filters"}
 LEAST = 48
 """Columns of a slice that are worth a product of their own."""
 
@@ -49,6 +47,11 @@ class Writer:
         made = {f"d{side}": target for side, target in self.sides.items()}
         given = {"wide": form.wide, "kernel": self.source.kernel, "dnarrow": form.narrow}
         return {**given, **made}
+
+    @cached_property
+    def laying(self) -> Laying:
+        """How samples get to their buffers and back."""
+        return Laying(self.task, self.blocks, self.arrays, self.name)
 
     @cached_property
     def parameters(self) -> tuple[str, ...]:
@@ -113,47 +116,30 @@ class Writer:
         shape = (self.blocks.points, *((groups,) if groups > 1 else ()), *(sizes[k] for k in order))
         flat = self.source.kernel_as("u", f"g{order}")
         width = groups * channels * filters
-        made = self._scratch("kernels", (self.blocks.points, width))
+        made = self.laying.scratch("kernels", (self.blocks.points, width))
         return [
             f"# the kernel at each of {self.blocks.points} points",
             f"taps = {flat}",
             f"kernels = {made}",
             self._transformed(_local("G", False), "taps", "kernels", taps, width),
-            f"kernels = kernels.reshape({_told(shape)})",
+            f"kernels = kernels.reshape({listed(shape)})",
         ]
 
     def _buffers(self) -> list[str]:
         """Memory that is kept between calls: samples with channels innermost, and tiles."""
-        lines = [line for value in self._laid() for line in self._room(value)]
+        lines = [line for value in self._laid() for line in self.laying.room(value)]
         for memory, rows, channels in self._memory():
             columns = self.blocks.tiles * self.blocks.samples * channels
-            # rows that lie a power of two apart would meet in the same sets of the cache
-            held = columns + (0 if FLOAT * columns % SETS else LINE)
+            held = self.laying.held(columns)
             cut = f"[:, :{columns}]" if held > columns and self.blocks.samples == 1 else ""
-            lines.append(f"{memory} = {self._scratch(memory, (rows, held))}{cut}")
+            lines.append(f"{memory} = {self.laying.scratch(memory, (rows, held))}{cut}")
         if self.blocks.samples == 1:
             lines += [f"{value} = {memory}" for value, memory in self._aliases()]
         if "kernel" in self.sides:
             shape = self._kernel_shape()
-            lines.append(f"part = {self._scratch('part', shape)}")
-            lines.append(f"dkernels = np.zeros(({_told(shape)}), dtype)")
+            lines.append(f"part = {self.laying.scratch('part', shape)}")
+            lines.append(f"dkernels = {self.laying.scratch('dkernels', shape)}")
         return lines
-
-    def _room(self, value: str) -> list[str]:
-        """The buffer of a side, and one for a copy of its array if channels lie badly there."""
-        side, own = value.removeprefix("d"), _laid(value)
-        shape = self.blocks.buffer(side, block=value == "narrow")
-        lines = [f"{own} = {self._scratch(own, shape)}"]
-        if value in ("wide", "dnarrow") and self.blocks.aligned(side):
-            channels, *places = self._whole(side)
-            lead = shape[: -1 - len(places)]
-            apart = (*lead, channels, prod(places) + LINE)
-            lines.append("# channels a power of two apart would push each other out of the cache")
-            lines.append(f"{own}_apart = {self._scratch(f'{own}_apart', apart)}")
-        return lines
-
-    def _scratch(self, own: str, shape: Sequence[int]) -> str:
-        return f'_scratch("{self.name[1:]}_{own}", ({_told(shape)}), dtype)'
 
     def _kernel_shape(self) -> tuple[int, ...]:
         groups, channels, filters, *_ = self.blocks.form.counts
@@ -161,7 +147,7 @@ class Writer:
 
     def _laid(self) -> list[str]:
         """Sides that are laid out with channels innermost."""
-        return [v for s in self._inside() for v in (s.made, *reads(s)) if v in _SAMPLES]
+        return [v for s in self._inside() for v in (s.made, *reads(s)) if v in BUFFERS]
 
     @cached_property
     def _owners(self) -> dict[str, str]:
@@ -202,33 +188,27 @@ class Writer:
         lines = []
         for side, target in self.sides.items():
             if side in ("narrow", "wide"):
-                shape = self._whole(side)
-                lines.append(f"{target} = np.empty((N, {_told(shape)}), dtype)")
+                shape = self.laying.whole(side)
+                lines.append(f"{target} = np.empty((N, {listed(shape)}), dtype)")
             elif side == "total":
                 places = prod(self.blocks.buffer("narrow")[:-1])
                 lines.append(f"{target} = np.zeros({self.blocks.filters}, dtype)")
                 lines.append(f"ones = np.ones({places}, dtype)")
         return lines
 
-    def _whole(self, side: str) -> tuple[int, ...]:
-        """A side as (channels, places)."""
-        form = self.blocks.form
-        if side == "wide":
-            return (self.blocks.channels, *(w.size for w in form.windows))
-        return (self.blocks.filters, *(w.outputs for w in form.windows))
-
     # -- the loop -------------------------------------------------------------------------------
     def _loop(self) -> list[str]:
         several, blocks = self.blocks.samples > 1, self.blocks
         head = f"for n in range(0, N, {blocks.samples}):" if several else "for n in range(N):"
-        inner = [line for step in self._inside() for line in self._step(step)]
+        inner = [line for step in self._inside() for line in (*_told(step), *self._step(step))]
         if "narrow" in self.sides:
-            inner += self._stored("narrow")
+            inner += self.laying.stored("narrow")
         if blocks.count > 1:
             over = f"range(0, {blocks.axes[0].count}, {blocks.rows})"
             inner = [f"for top in {over}:", *(f"    {line}" for line in inner)]
         lines = [f"size = min({blocks.samples}, N - n)"] if several else []
-        lines += [line for v in self._laid() for line in self._loaded(v)]
+        lines += [line for v in self._laid() for line in self.laying.loaded(v)]
+        lines += self._totalled()
         if several:
             lines += [
                 f"{v} = every_{owner}[:, : size * {blocks.tiles * self._size(v)[1]}]"
@@ -236,100 +216,26 @@ class Writer:
             ]
         lines += inner
         if "wide" in self.sides:
-            lines += self._stored("dwide")
+            lines += self.laying.stored("dwide")
         return [head, *(f"    {line}" for line in lines)]
 
-    def _loaded(self, value: str) -> list[str]:
-        """A sample's entries in the middle of the zeros around them."""
-        if value == "dwide":
-            first = self.blocks.axes[0].window.start
-            last = first + self._below()
-            return [f"grown[{first or ''}:{last}] = 0"] if last > first else []
-        if value == "narrow":
+    def _totalled(self) -> list[str]:
+        """Add the upstream gradient up over the places: the bias's."""
+        if "total" not in self.sides:
             return []
-        array, side = self.arrays[value], value.removeprefix("d")
-        into = f"{_laid(value)}[{self._spans(side)}]"
-        if self.blocks.aligned(side):
-            lines = self._apart(into, array, value)
-        else:
-            lines = [f"{into} = {self._turned(self._sample(array, side))}"]
-        if side == "narrow" and "total" in self.sides:
-            used, ones = _laid(value), "ones"
-            if self.blocks.samples > 1:
-                places = prod(self.blocks.lengths("narrow"))
-                used, ones = f"{used}[:size]", f"ones[: size * {places}]"
-            flat = f"{used}.reshape(-1, {self.blocks.filters})"
-            lines.append(f"{self.sides['total']} += {ones} @ {flat}")
-        return lines
-
-    def _spans(self, side: str) -> str:
-        """Where in its buffer a sample lies."""
-        several = [":size"] if self.blocks.samples > 1 else []
-        windows = self.blocks.form.windows
-        if side == "narrow":
-            return ", ".join([*several, *(f":{w.outputs}" for w in windows)])
-        return ", ".join([*several, *(f"{w.low} : {w.low + w.size}" for w in windows)])
-
-    def _apart(self, into: str, array: str, value: str) -> list[str]:
-        """The same by way of a copy in which no two channels start in the same cache set."""
-        shape = self._whole(value.removeprefix("d"))
-        places = prod(shape[1:])
-        several = self.blocks.samples > 1
-        lead = ":size, " if several else ""
-        given = f"{array}[n : n + size]" if several else f"{array}[n]"
-        sample = self._turned(f"apart.reshape({_told((*self._lead(), *shape))})")
-        return [
-            f"apart = {_laid(value)}_apart[{lead}:, :{places}]",
-            f"apart[...] = {given}.reshape(apart.shape)",
-            f"{into} = {sample}",
-        ]
-
-    def _lead(self) -> list[str]:
-        return ["size"] if self.blocks.samples > 1 else []
-
-    def _sample(self, array: str, side: str) -> str:
-        """The samples of a block as (channels, places)."""
-        shape = self._whole(side)
-        given = f"{array}[n : n + size]" if self.blocks.samples > 1 else f"{array}[n]"
-        if self._is(array, shape):
-            return given
-        return f"{given}.reshape({_told((*self._lead(), *shape))})"
-
-    def _turned(self, sample: str) -> str:
-        """Channels last."""
-        k = len(self.blocks.axes) + 1
-        axes = (0, *range(2, k + 1), 1) if self.blocks.samples > 1 else (*range(1, k), 0)
-        return f"{sample}.transpose({_told(axes)})"
-
-    def _is(self, array: str, shape: tuple[int, ...]) -> bool:
-        """Whether a sample of an array has that shape as it is."""
-        if array in self.sides.values():
-            return True
-        return self.task.tensor(array).sizes() == shape
-
-    def _stored(self, value: str) -> list[str]:
-        """From channels last into the result."""
-        side = value.removeprefix("d")
-        target, spans = self.arrays[value], self._spans(side)
-        several = self.blocks.samples > 1
-        k = len(self.blocks.axes) + 1
-        axes = (0, k, *range(1, k)) if several else (k - 1, *range(k - 1))
-        into = f"{target}[n : n + size]" if several else f"{target}[n]"
-        lines = []
-        if value == "narrow" and self.blocks.count > 1:
-            axis = self.blocks.axes[0]
-            step, rows = axis.stride, axis.stride * self.blocks.rows
-            lines = [f"rows = {target}[n, :, {step} * top : {step} * top + {rows}]"]
-            rest = "".join(f", :{w.outputs}" for w in self.blocks.form.windows[1:])
-            spans, into = f": rows.shape[1]{rest}", "rows"
-        turned = f"{_laid(value)}[{spans}].transpose({_told(axes)})"
-        return [*lines, f"{into}{'[...]' if into == 'rows' else ''} = {turned}"]
+        used, ones = BUFFERS["dnarrow"], "ones"
+        if self.blocks.samples > 1:
+            places = prod(self.blocks.lengths("narrow"))
+            used, ones = f"{used}[:size]", f"ones[: size * {places}]"
+        return [f"{self.sides['total']} += {ones} @ {used}.reshape(-1, {self.blocks.filters})"]
 
     def _step(self, step: Step) -> list[str]:
         match step:
             case Take(made, of, _, _):
-                view = self.blocks.view(_laid(of), of.removeprefix("d"))
-                return [f"placed = {view}", f"{made}.reshape(placed.shape)[...] = placed"]
+                return [
+                    f"placed = {self.laying.view(of)}",
+                    f"{made}.reshape(placed.shape)[...] = placed",
+                ]
             case Put(made, of, _, _):
                 return self._put(made, of)
             case Apply(made, matrix, of, turned):
@@ -338,63 +244,10 @@ class Writer:
                 return self._multiply(made, left, right, axes)
 
     def _put(self, made: str, of: str) -> list[str]:
-        side = made.removeprefix("d")
-        view = f"placed = {self.blocks.view(_laid(made), side, block=made == 'narrow')}"
-        values = f"{of}.reshape(placed.shape)"
-        if side == "narrow":
+        view, values = f"placed = {self.laying.view(made)}", f"{of}.reshape(placed.shape)"
+        if made == "narrow":  # tiles of outputs lie side by side
             return [view, f"placed[...] = {values}"]
-        return [view, f"values = {values}", *self._merged()]
-
-    def _below(self) -> int:
-        """Rows that a block's last tiles share with the first ones of the next block."""
-        axis = self.blocks.axes[0]
-        return axis.phases * (axis.size - axis.outputs) if self.blocks.count > 1 else 0
-
-    def _merged(self) -> list[str]:
-        """Add what neighbouring tiles share, then lay every entry down once.
-
-        A tile's last ``size − outputs`` entries are the next one's first; only those of the last
-        tile have places of their own.
-        """
-        axes = self.blocks.axes
-        tapped = [k for k, axis in enumerate(axes) if axis.size > axis.outputs]
-        lines = ["# what a tile shares with the next one along an axis is added up there"]
-        for k in reversed(tapped):
-            shared = axes[k].size - axes[k].outputs
-            if (axes[k].count if k else self.blocks.rows) > 1:
-                into = self._part({k: (f":{shared}", "1:")})
-                back = self._part({k: (f"{axes[k].outputs}:", ":-1")})
-                lines.append(f"values[{into}] += values[{back}]")
-            if k == 0 and self.blocks.count > 1:
-                first = self._part({k: (f":{shared}", ":1")})
-                lines.append("# and what the block above left, or zeros")
-                lines.append(f"values[{first}] += placed[{first}]")
-        lines.append("# a tile's own entries, and the rest of the last tiles")
-        for own in product((True, False), repeat=len(tapped)):
-            ends = zip(tapped, own, strict=True)
-            part = self._part(
-                {
-                    k: (f":{axes[k].outputs}", ":") if mine else (f"{axes[k].outputs}:", "-1:")
-                    for k, mine in ends
-                }
-            )
-            lines.append(f"placed[{part}] = values[{part}]")
-        return lines
-
-    def _part(self, chosen: Mapping[int, tuple[str, str]]) -> str:
-        """A subscript of patches: for some axes which entries of a patch, and which tiles."""
-        axes = self.blocks.axes
-        entries, tiles = [":"] * len(axes), []
-        for k, axis in enumerate(axes):
-            if k in chosen:
-                entries[k] = chosen[k][0]
-            tiles += [":"] if axis.phases > 1 else []
-            tiles.append(chosen[k][1] if k in chosen else ":")
-        sample = [":"] if self.blocks.samples > 1 else []
-        parts = [*entries, *sample, *tiles]
-        while parts[-1] == ":":
-            parts.pop()
-        return _told(parts)
+        return [view, f"values = {values}", *self.laying.merged()]
 
     def _apply(self, matrix: str, of: str, made: str) -> list[str]:
         rows, channels = self._size(made)
@@ -433,8 +286,16 @@ class Writer:
             raise ValueError(f"{made} has its tiles last")
         if "t" in result:
             return [f"np.matmul({one}, {two}, out={self._stack(made, result)})"]
-        swapped = f"{one}.swapaxes(-1, -2)"
-        return [f"np.matmul({swapped}, {two}, out=part)", f"{made} += part"]
+        first = "n" if self.blocks.count == 1 else "n + top"
+        return [
+            f"left = {one}.swapaxes(-1, -2)",
+            f"right = {two}",
+            f"if {first}:",
+            "    np.matmul(left, right, out=part)",
+            f"    {made} += part",
+            "else:",
+            f"    np.matmul(left, right, out={made})",
+        ]
 
     def _stack(self, value: str, axes: str) -> str:
         """A value as a stack of matrices, one for each point and group."""
@@ -456,12 +317,12 @@ class Writer:
             if side == "kernel":
                 lines += self._taps()
                 made = self.blocks.form.kernel_from("taps", "ugcf")
-                text = f"{made}.reshape({_told(shape)})"
+                text = f"{made}.reshape({listed(shape)})"
             elif side in ("narrow", "wide"):
-                if shape != self._whole(side):
-                    text = f"{target}.reshape({_told(('N', *shape))})"
+                if shape != self.laying.whole(side):
+                    text = f"{target}.reshape({listed(('N', *shape))})"
             elif shape != (self.blocks.filters,):
-                text = f"{target}.reshape({_told(shape)})"
+                text = f"{target}.reshape({listed(shape)})"
             if text != target:
                 lines.append(f"{target} = {text}")
             shown.append(target)
@@ -473,22 +334,23 @@ class Writer:
         points, width = self.blocks.points, groups * channels * filters
         flat = f"dkernels.reshape({points}, {width})"
         return [
-            f"taps = np.empty(({taps}, {width}), dtype)",
-            self._transformed(_local("G", True), flat, "taps", taps, width),
+            f"taps = np.zeros(({taps}, {width}), dtype)",
+            "if N:",
+            "    " + self._transformed(_local("G", True), flat, "taps", taps, width),
         ]
-
-
-_SAMPLES = ("wide", "dwide", "narrow", "dnarrow")
-
-
-def _laid(value: str) -> str:
-    """The buffer of a side."""
-    return {"wide": "padded", "dwide": "grown", "narrow": "laid", "dnarrow": "slopes"}[value]
 
 
 def _local(letter: str, turned: bool) -> str:
     return f"{letter}_turned" if turned else letter
 
 
-def _told(values: Sequence[object]) -> str:
-    return ", ".join(map(str, values))
+def _told(step: Step) -> list[str]:
+    """What a step does, where its line does not say so."""
+    match step:
+        case Take(_, "wide", _, _):
+            return ["# one row for each entry of a patch, its columns are tiles and channels"]
+        case Multiply(_, _, _, axes) if "t" in axes.split("->")[1]:
+            return ["# at every point a product that sums over " + SUMMED[axes.split(",")[0][-1]]]
+        case Multiply():
+            return ["# at every point a product that sums over tiles"]
+    return []
