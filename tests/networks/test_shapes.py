@@ -66,6 +66,16 @@ add: there is no layer 'earli' before it
     conv 2x2 as early > relu > add earli
                                ^^^^^^^^^
     did you mean early?""",
+    ("conv 2x2 as main > conv 1x1 from mian > add main", (4, 4)): """\
+conv: there is no layer 'mian' before it
+    conv 2x2 as main > conv 1x1 from mian > add main
+                       ^^^^^^^^^^^^^^^^^^
+    did you mean main?""",
+    ("conv 2x2 > conv 1x1 from x > relu", (4, 4)): """\
+no layer reads what conv1 gives
+    conv 2x2 > conv 1x1 from x > relu
+    ^^^^^^^^
+    name it, and add it behind: conv as a > ... > add a""",
     ("conv 2x2 > add", (4, 4)): """\
 add needs a second input: add NAME
     conv 2x2 > add
