@@ -52,7 +52,7 @@ def notes(
 
     ``example`` has the numbers of the worked example; without it there is none.
     """
-    sheet = Sheet(derivation, style)
+    sheet = Sheet(derivation, style, example)
     blocks: list[Block] = []
     if derivation.layer.command:
         blocks.append(Listing(derivation.layer.command, "sh"))

@@ -10,6 +10,7 @@ from ...documents import Fraction, Math, Row, Symbol
 from ...equations import Equation, Statement
 from ...expressions import Expr, Read
 from ...specs import PLAIN, Style
+from ...trials import Example
 from ..mathematics.formulas import expression, statement
 from ..mathematics.notation import DEL, Notation, Taps
 from ..mathematics.sample import batch_names, for_one
@@ -22,11 +23,13 @@ from .figures.slide import Slide, slide_of
 class Sheet:
     """A derivation as it is written about.
 
-    ``style`` says what numbered entries count from, the language, the letter of dy.
+    ``style`` says what numbered entries count from, the language, the letter of dy;
+    ``example`` has the numbers of the worked example.
     """
 
     derivation: Derivation
     style: Style = PLAIN
+    example: Example | None = None
 
     @property
     def say(self) -> Phrases:
