@@ -36,7 +36,8 @@ def setting(sheet: Sheet) -> list[Block]:
     out: list[Block] = [Heading(1, say.say("headings.setting")), _table(sheet)]
     out += [Paragraph(sentence) for sentence in _sizes(sheet)]
     out += [Paragraph(s) for s in _outside(sheet)]
-    if sheet.taps is not None and sheet.taps.tensor:
+    solved = sheet.derivation.resolved is not None
+    if sheet.taps is not None and sheet.taps.tensor and not solved:
         key = "convolution" if turned(sheet) else "correlation"
         out.append(Paragraph(say.say(f"setting.{key}")))
     key = "upstream" if sheet.notation.short else "upstream_plain"

@@ -58,8 +58,13 @@ class Sheet:
 
     @cached_property
     def taps(self) -> Taps | None:
-        """The taps of the kernel or window."""
-        return Taps.of(self.here) if self.here is not None else None
+        """The taps of the kernel or window; of a transposed layer those of its solved equation."""
+        if self.here is None:
+            return None
+        found, solved = Taps.of(self.here), self.derivation.resolved
+        if found is not None or solved is None:
+            return found
+        return Taps.of(replace(self.here, forward=solved.gather))
 
     @cached_property
     def _fresh(self) -> frozenset[str]:
