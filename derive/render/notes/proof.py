@@ -14,6 +14,7 @@ def claim(value: Claim, sheet: Sheet, *, brief: bool = False) -> tuple[Inline, .
     slots: dict[str, Slot] = {"subject": ", ".join(value.subject), "kind": value.kind}
     slots["g"] = sheet.upstream()
     checked = dict(value.checked)
+    slots["ways"] = checked.get("ways", "")
     kind = value.kind + ("_rounded" if checked.get("exact") == "false" else "")
     end = "_brief" if brief else ""
     sentence = sheet.say.first((f"claims.{kind}{end}", f"claims.unknown{end}"), slots)
