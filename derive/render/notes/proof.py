@@ -6,7 +6,7 @@ from ...certificates import Certificate, Claim, Omitted
 from ...documents import Inline
 from ..phrases import Slot
 from .sheet import Sheet
-from .values import in_words
+from .values import in_words, powers
 
 
 def claim(value: Claim, sheet: Sheet, *, brief: bool = False) -> tuple[Inline, ...]:
@@ -23,7 +23,7 @@ def claim(value: Claim, sheet: Sheet, *, brief: bool = False) -> tuple[Inline, .
     if not numbers:
         return sentence
     if brief:
-        return (*sentence, f" ({numbers})")
+        return (*sentence, f" ({powers(numbers)})")
     return (*sentence, " (", *in_words(numbers), ")")
 
 

@@ -24,12 +24,14 @@ class Sheet:
     """A derivation as it is written about.
 
     ``style`` says what numbered entries count from, the language, the letter of dy;
-    ``example`` has the numbers of the worked example.
+    ``example`` has the numbers of the worked example; ``chapter`` says that it is one of
+    several, and that what all of them share was said before.
     """
 
     derivation: Derivation
     style: Style = PLAIN
     example: Example | None = None
+    chapter: bool = False
 
     @property
     def say(self) -> Phrases:
