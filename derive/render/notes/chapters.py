@@ -138,7 +138,7 @@ def _chain(network: Network, say: Phrases) -> list[Block]:
         Paragraph(say.say("chain.rule")),
     ]
     drawn = network_figure(network, say, lambda name: _value(name, network), _by)
-    out[2:2] = [drawn] if drawn is not None else []
+    out[3:3] = [drawn] if drawn is not None else []
     if rows := tuple(_arriving(name, network) for name in _names(network)):
         out.append(Display(rows, name="chain"))
     if products := [_product(node, network) for node in network.nodes if node.parameters]:
