@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -80,11 +80,12 @@ def _derive(request: Request) -> int:
     options = request.options
     arrows = assembly.arrows(request.spec)
     layer = arrows.layer(request.spec, options)
-    with terminal.Progress(wanted=not (request.quiet or request.json)) as progress:
-        progress("deriving")
+    with terminal.Progress(wanted=not (request.quiet or request.json)) as line:
+        progress = _told(line, options.style.language)
+        progress("derive")
         derivation = arrows.derive(layer, options.wrt)
         made = arrows.make(derivation, progress)
-        progress("writing the notes")
+        progress("notes")
         files, facts = arrows.files(made, options), arrows.facts(made)
     folder = request.out / layer.slug
     if request.check:
@@ -101,6 +102,19 @@ def _derive(request: Request) -> int:
         writing.write(folder, files, facts, force=request.force)
     terminal.show(text)
     return 0
+
+
+def _told(show: Callable[[str], None], language: str) -> Callable[[str], None]:
+    """``show`` with the phrase of a step: ``notes``, or ``claim integer`` with what it is about."""
+
+    def told(step: str) -> None:
+        from .render.phrases import phrases
+
+        say, (key, _, name) = phrases(language), step.partition(" ")
+        known = f"progress.{key}" in say
+        show(say.words(f"progress.{key}", {"name": name} if name else {}) if known else step)
+
+    return told
 
 
 def _check(folder: Path, files: writing.Files, request: Request) -> int:

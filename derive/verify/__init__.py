@@ -56,10 +56,10 @@ def claims(
     """Check every claim that applies to a kernel ready to run; ``others`` are its other forms."""
     results: list[Claim | Omitted | None] = []
     for claim in CLAIMS:
-        progress(f"checking the {claim.__name__} claim")
+        progress(f"claim {claim.__name__}")
         results.append(claim(derivation, kernel))
     for other in others:
-        progress("checking that scatter and gather agree")
+        progress("agreement")
         results.append(agreement(derivation, kernel, other))
     return Certificate(
         tuple(r for r in results if isinstance(r, Claim)),
@@ -77,7 +77,7 @@ def verify_network(
     made = module(source, derivation.network.slug)
     layers = []
     for node, one in derivation.pairs():
-        progress(f"checking {node.name}")
+        progress(f"layer {node.name}")
         layers.append((node.name, claims(one, inside(node, one, made))))
-    progress("checking the whole chain")
+    progress("chain")
     return tuple(layers), Certificate((chain(derivation, made),))
