@@ -14,10 +14,11 @@ from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 
-from . import arguments, assembly, building, reports, terminal, writing
+from . import arguments, assembly, building, pipeline, reports, terminal, writing
 from .arguments import Request
 from .errors import DeriveError, OutputError, UsageError
 from .layers import layers
+from .specs import Style
 
 COMMANDS = {"build": building.main}
 """What the first word can be, if it is not an option."""
@@ -81,7 +82,7 @@ def _derive(request: Request) -> int:
     arrows = assembly.arrows(request.spec)
     layer = arrows.layer(request.spec, options)
     with terminal.Progress(wanted=not (request.quiet or request.json)) as line:
-        progress = _told(line, options.style.language)
+        progress = _told(line, options.style)
         progress("derive")
         derivation = arrows.derive(layer, options.wrt)
         made = arrows.make(derivation, progress)
@@ -104,13 +105,15 @@ def _derive(request: Request) -> int:
     return 0
 
 
-def _told(show: Callable[[str], None], language: str) -> Callable[[str], None]:
+def _told(show: Callable[[str], None], style: Style) -> Callable[[str], None]:
     """``show`` with the phrase of a step: ``notes``, or ``claim integer`` with what it is about."""
+    from .render.phrases import phrases
+
+    with pipeline.dressed(style):
+        say = phrases()
 
     def told(step: str) -> None:
-        from .render.phrases import phrases
-
-        say, (key, _, name) = phrases(language), step.partition(" ")
+        key, _, name = step.partition(" ")
         known = f"progress.{key}" in say
         show(say.words(f"progress.{key}", {"name": name} if name else {}) if known else step)
 

@@ -14,6 +14,7 @@ import pytest
 
 from derive import cli, terminal
 from derive.cli import main
+from derive.specs import PLAIN
 
 ROOT = Path(__file__).resolve().parent.parent
 TOY = ["--input", "3x3", "--kernel", "2x2", "--dry-run", "--formats", "py"]
@@ -163,7 +164,7 @@ def test_the_line_of_progress_is_cleared_before_a_message(monkeypatch: pytest.Mo
 
 def test_steps_are_told_by_their_phrases_and_unknown_ones_as_they_are() -> None:
     told: list[str] = []
-    tell = cli._told(told.append, "en")
+    tell = cli._told(told.append, PLAIN)
     for step in ("claim integer", "chain", "thinking hard"):
         tell(step)
     assert told == ["checking the integer claim", "checking the whole chain", "thinking hard"]
