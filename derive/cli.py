@@ -10,14 +10,15 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 
-from . import arguments, assembly, building, reports, terminal, writing
+from . import arguments, assembly, building, pipeline, reports, terminal, writing
 from .arguments import Request
 from .errors import DeriveError, OutputError, UsageError
 from .layers import layers
+from .specs import Style
 
 COMMANDS = {"build": building.main}
 """What the first word can be, if it is not an option."""
@@ -80,13 +81,14 @@ def _derive(request: Request) -> int:
     options = request.options
     arrows = assembly.arrows(request.spec)
     layer = arrows.layer(request.spec, options)
-    with terminal.Progress(wanted=not (request.quiet or request.json)) as progress:
-        progress("deriving")
+    with terminal.Progress(wanted=not (request.quiet or request.json)) as line:
+        progress = _told(line, options.style)
+        progress("derive")
         derivation = arrows.derive(layer, options.wrt)
         folder = request.out / layer.slug
         recorded = writing.recorded(folder) if request.check else None
         made = arrows.make(derivation, progress, options, recorded)
-        progress("writing the notes")
+        progress("notes")
         files, facts = arrows.files(made, options), arrows.facts(made)
     if request.check:
         return _check(folder, writing.sealed(folder, files, facts), request)
@@ -102,6 +104,21 @@ def _derive(request: Request) -> int:
         writing.write(folder, files, facts, force=request.force)
     terminal.show(text)
     return 0
+
+
+def _told(show: Callable[[str], None], style: Style) -> Callable[[str], None]:
+    """``show`` with the phrase of a step: ``notes``, or ``claim integer`` with what it is about."""
+    from .render.phrases import phrases
+
+    with pipeline.dressed(style):
+        say = phrases()
+
+    def told(step: str) -> None:
+        key, _, name = step.partition(" ")
+        known = f"progress.{key}" in say
+        show(say.words(f"progress.{key}", {"name": name} if name else {}) if known else step)
+
+    return told
 
 
 def _check(folder: Path, files: writing.Files, request: Request) -> int:

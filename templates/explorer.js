@@ -13,6 +13,8 @@
 
 <% include "explorer/answer.js" %>
 
+<% include "explorer/wording.js" %>
+
 <% include "explorer/view.js" %>
 
 // Starting: a view is built when its section comes in sight, or when the address names it.

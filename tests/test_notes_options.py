@@ -121,7 +121,9 @@ def test_what_is_no_letter_is_refused(word: str, capsys: pytest.CaptureFixture[s
 def test_all_layers_of_a_network_have_the_notation() -> None:
     words = ["--network", "dense 2 > relu > dense 1 > mse", "--input", "3", *TEX[4:]]
     assert main([*words, "--notation", "q"]) == 0
-    assert notes().count("written $q$ for short") == 3
+    assert notes().count("written $q$ for short") == 1
+    assert len(re.findall(r"q_\{\w+\}", notes())) > 20
+    assert not re.search(r"\bg_\{", notes())
 
 
 # -- words in code -----------------------------------------------------------------------------

@@ -44,13 +44,13 @@ def test_there_are_commands_to_test() -> None:
     assert len(COMMANDS) >= 5
 
 
-@pytest.mark.parametrize("number", [0, 1])
+@pytest.mark.parametrize("number", [0, 1, 2])
 def test_the_python_examples_run(
     number: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.chdir(tmp_path)
     examples = re.findall(r"```python\n(import derive\n.*?)```", README, re.DOTALL)
-    assert len(examples) == 2
+    assert len(examples) == 3
     names: dict[str, object] = {}
     exec(examples[number], names)
     assert (tmp_path / "generated").is_dir() == ("d.write" in examples[number])

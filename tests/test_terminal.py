@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from derive import terminal
+from derive import cli, terminal
 from derive.cli import main
+from derive.specs import PLAIN
 
 ROOT = Path(__file__).resolve().parent.parent
 TOY = ["--input", "3x3", "--kernel", "2x2", "--dry-run", "--formats", "py"]
@@ -159,3 +160,11 @@ def test_the_line_of_progress_is_cleared_before_a_message(monkeypatch: pytest.Mo
         raise ValueError
     assert "deriving" in screen.getvalue()
     assert screen.getvalue().endswith("\r\x1b[K")
+
+
+def test_steps_are_told_by_their_phrases_and_unknown_ones_as_they_are() -> None:
+    told: list[str] = []
+    tell = cli._told(told.append, PLAIN)
+    for step in ("claim integer", "chain", "thinking hard"):
+        tell(step)
+    assert told == ["checking the integer claim", "checking the whole chain", "thinking hard"]

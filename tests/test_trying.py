@@ -183,8 +183,16 @@ def test_linear_means_linear_in_that_tensor_alone():
     assert not trying.linear(quotient, "w")
 
 
-def test_a_large_layer_has_no_example():
+def test_a_large_layer_is_run_and_checked_but_no_mistakes_are_tried():
     d = derive.derive(derive.conv(input=(3, 32, 32), kernel=(3, 3), filters=8))
+    found = trying.example(d, d.kernel())
+    assert found is not None
+    assert not found.slips
+    assert [check.quotient == check.derived for check in found.checks] == [True, True]
+
+
+def test_a_huge_layer_has_no_example():
+    d = derive.derive(derive.conv(input=(64, 64, 64), kernel=(3, 3), filters=64))
     assert trying.example(d, d.kernel()) is None
 
 

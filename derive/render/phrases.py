@@ -16,6 +16,7 @@ from typing import Any
 from ..documents import Inline, Math, Symbol
 from ..errors import UsageError
 from . import templates
+from .digits import grouped
 from .templates import folder
 
 _SLOT = re.compile(r"\{(\w+)\}|`([A-Za-z]\w*)`")
@@ -69,7 +70,7 @@ def _filled(key: str, found: re.Match[str], given: Mapping[str, Slot]) -> tuple[
     value = given[slot]
     if isinstance(value, tuple):
         return value
-    return (str(value) if isinstance(value, int) else value,)
+    return (grouped(str(value)) if isinstance(value, int) else value,)
 
 
 def _merged(pieces: list[Inline]) -> tuple[Inline, ...]:

@@ -70,13 +70,13 @@ def claims(
     base = every[0][0] if every else kernel
     results: list[Claim | Omitted | None] = []
     for claim in CLAIMS:
-        progress(f"checking the {claim.__name__} claim")
+        progress(f"claim {claim.__name__}")
         results.append(claim(derivation, base if claim in EXACT else kernel))
     for other in others:
-        progress("checking that scatter and gather agree")
+        progress("agreement")
         results.append(agreement(derivation, base, other))
     if len(every) > 1:
-        progress("checking that all strategies agree")
+        progress("strategies")
         results.append(strategies(derivation, base, every[1:], choices))
     return Certificate(
         tuple(r for r in results if isinstance(r, Claim)),
@@ -98,9 +98,9 @@ def verify_network(
     layers = []
     given = choices or ((),) * len(derivation.derivations)
     for (node, one), own in zip(derivation.pairs(), given, strict=True):
-        progress(f"checking {node.name}")
+        progress(f"layer {node.name}")
         kernel = inside(node, one, made)
         every = ways(kernel, made, one, own)
         layers.append((node.name, claims(one, kernel, every=every, choices=own)))
-    progress("checking the whole chain")
+    progress("chain")
     return tuple(layers), Certificate((chain(derivation, made),))

@@ -109,8 +109,8 @@ class World:
         return self.extents[bare(index)]
 
     def whole(self, name: str) -> Any:
-        """The matrix C, once it was displayed."""
-        return self.arrays.get(f"matrix {name}")
+        """The layer's matrix, once it was displayed; a capital that means nothing else."""
+        return self.arrays.get("the matrix") if len(name) == 1 and name.isupper() else None
 
     def key(self, name: str) -> str:
         """Where the numbers of a name are: ``g`` is ``∂y``."""
@@ -325,7 +325,7 @@ class World:
         wanted = reader.formula(left)({})
         for side in sides:
             if len(side) > 1 and all(isinstance(item, Grid) for item in side[:2]):
-                self.arrays["matrix C"] = reader.formula([side[0]])({})
+                self.arrays["the matrix"] = reader.formula([side[0]])({})
             self._same(_value(side, reader)({}), wanted, left)
 
     def _same(self, found: Any, wanted: Any, left: Math, place: Any = "") -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from fractions import Fraction
 from itertools import product
 
 import numpy as np
 import pytest
-from examples import conv, equation, strided, toy
+from examples import conv, equation, strided, toy, transposed
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -15,8 +16,9 @@ from derive.expressions import Call, Expr, Number, Read
 from derive.render.notes.entries import Frame, entry, positions
 from derive.render.notes.matrix import cells
 from derive.render.notes.sheet import Sheet
-from derive.render.notes.worked import lines_of, samples, short
+from derive.render.notes.worked import display, lines_of, samples, short
 from derive.render.terminal.text import line
+from derive.render.tex.page import block
 from derive.specs import Style
 
 
@@ -148,14 +150,15 @@ def test_samples_are_distinct_positions():
 # -- the sparse matrix --------------------------------------------------------------------------
 def test_the_matrix_of_the_article_has_16_of_36_entries_and_4_weights():
     sheet = Sheet(toy())
-    found = cells(sheet, sheet.frame, sheet.here.data[0])
+    found, offsets = cells(sheet, sheet.frame, sheet.here.data[0])
+    assert not offsets
     assert len(found) == 16
     assert len(set(found.values())) == 4
 
 
 def test_the_matrix_times_x_is_y():
     sheet = Sheet(toy())
-    found = cells(sheet, sheet.frame, sheet.here.data[0])
+    found, _ = cells(sheet, sheet.frame, sheet.here.data[0])
     rng = np.random.default_rng(0)
     x, w = rng.integers(-9, 10, (3, 3)), rng.integers(-9, 10, (2, 2))
     y = np.zeros((2, 2), int)
@@ -171,3 +174,10 @@ def test_the_matrix_times_x_is_y():
 def test_what_is_not_linear_has_no_matrix(text):
     sheet = Sheet(equation(text, (("x", (5,)), ("w", (3,)))))
     assert cells(sheet, sheet.frame, sheet.here.data[0]) is None
+
+
+def test_entries_of_a_transposed_convolution_have_the_hues_of_their_taps():
+    sheet = Sheet(transposed())
+    shown = display(sheet.one(sheet.derivation.resolved.gather), sheet, sheet.frame)
+    hues = set(re.findall(r"\\color\{tap(\d)\}w_\{(\d)\}", block(shown)))
+    assert hues == {("0", "0"), ("1", "1"), ("2", "2")}

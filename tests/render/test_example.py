@@ -13,6 +13,7 @@ from test_notes import one_line, words
 
 import derive
 from derive import pipeline
+from derive.certificates import Certificate, Claim
 from derive.documents import Beside, Display, Document, Heading, Listing, Steps, Table
 from derive.layers import spec
 from derive.render.notes.depends import depends
@@ -250,3 +251,54 @@ def test_symbolic_sizes_have_neither_example_nor_tables_of_taps():
     text = one_line(words(notes(equation("y[i] = sum[u](x[s*i+u]*w[u])"), style=Style())))
     assert "worked example" not in text
     assert "Which taps fit" not in text
+
+
+# -- kernels with several ways --------------------------------------------------------------------
+CHOOSING = '''
+def forward(x: np.ndarray, w: np.ndarray) -> np.ndarray:
+    """x (..., 3, 3), w (2, 2) -> y (..., 2, 2)."""
+    x, w, batch = _arrays(x=x, w=w)
+    y = _forward_taps(x, w) if x.dtype.char not in "fd" else _y_columns(x, w)
+    return y.reshape(*batch, 2, 2)
+
+
+def _forward_taps(x, w):
+    """Any type of number."""
+    # y[n,i,j] = sum[u,v](x[n,i+u,j+v] * w[u,v])
+    y = np.zeros((len(x), 2, 2), x.dtype)
+    return y
+
+
+def _y_columns(x, w):
+    """y: windows as columns,
+    then one product.
+
+    More about it.
+    """
+    return x
+
+
+def _arrays(**given):
+    """No way through the kernel."""
+'''
+
+
+def test_of_a_kernel_that_chooses_the_way_with_the_formulas_is_printed_and_the_others_are_listed():
+    d = pipeline.derive(pipeline.layer(spec("conv", {"input": (3, 3), "kernel": (2, 2)})))
+    found = notes(d, source=CHOOSING)
+    headings = [inline(b.text) for b in found.blocks if isinstance(b, Heading)]
+    assert "The function _forward_taps" in headings
+    assert "The function forward" not in headings
+    rows = table(found, "function")[1:]
+    assert rows == [["_y_columns", "y: windows as columns, then one product."]]
+    code = [b.code for b in found.blocks if isinstance(b, Listing)]
+    assert any(text.startswith("    y = np.zeros") for text in code)
+    assert any(text.startswith("def _y_columns") for text in code)
+    assert [b.name for b in found.blocks if isinstance(b, Display)].count("code") == 1
+
+
+def test_the_claim_of_all_ways_says_how_many_there_are():
+    d = pipeline.derive(pipeline.layer(spec("conv", {"input": (3, 3), "kernel": (2, 2)})))
+    checked = (("ways", "6"), ("entries", "864"))
+    held = Certificate((Claim("strategies", ("y", "dx"), checked),))
+    assert "All 6 ways through the kernel (y, dx) give the same numbers" in words(notes(d, held))

@@ -8,6 +8,7 @@ import xml.etree.ElementTree as ET
 from fractions import Fraction
 from itertools import product
 
+import numpy as np
 import pytest
 from examples import conv, equation, named, softmax, transposed
 
@@ -19,7 +20,12 @@ from derive.render.notes.figures.columns import columns
 from derive.render.notes.figures.connections import connections
 from derive.render.notes.figures.dilute import dilute
 from derive.render.notes.figures.network import network_figure
-from derive.render.notes.figures.placed import forward_figures, gradient_figures, matrix_figures
+from derive.render.notes.figures.placed import (
+    form_figures,
+    forward_figures,
+    gradient_figures,
+    matrix_figures,
+)
 from derive.render.notes.figures.reach import reach
 from derive.render.notes.figures.sharing import sharing
 from derive.render.notes.figures.windows import windows
@@ -28,6 +34,7 @@ from derive.render.notes.sheet import Sheet
 from derive.render.phrases import phrases
 from derive.render.terminal.text import inline, line
 from derive.render.tex.page import tex
+from derive.trials import Example
 
 
 def cells(figure: Figure, letter: str = "") -> list[Cell]:
@@ -242,6 +249,22 @@ def test_the_example_has_a_tie_and_an_entry_that_wins_twice():
     assert "first in row-major order" in inline(figure.caption)
 
 
+def test_the_winners_are_drawn_with_the_numbers_of_the_worked_example():
+    d = named("max_pool", input=(2, 5, 5), kernel=3, stride=2)
+    x = np.arange(50.0).reshape(2, 5, 5) % 7
+    g = np.array([[[-1.0, 2], [3, -4]], [[0, 0], [0, 0]]])
+    example = Example((("x", x),), g, x[:, ::2, ::2], ())
+    found = cells(winners(d.gradient("x"), Sheet(d, example=example)))
+    top, _ = pooled(list(x[0].ravel()), 5, 3, 2, 0, "first")
+    assert [line(c.label) for c in found[:25]] == [f"{n:g}" for n in x[0].ravel()]
+    assert [line(c.label) for c in found[25:33]] == [*(f"{n:g}" for n in top), "−1", "2", "3", "−4"]
+    assert sum(added(line(c.label)) for c in found[33:]) == g.sum()
+
+
+def added(text):
+    return sum(map(Fraction, text.replace(" ", "").replace("−", "+-").strip("+").split("+")))
+
+
 def test_an_average_has_no_winners():
     d = named("avg_pool", input=(4, 4), kernel=2)
     assert winners(d.gradient("x"), Sheet(d)) is None
@@ -291,7 +314,9 @@ def gallery() -> list[Figure]:
     ):
         sheet = Sheet(d)
         every += [*forward_figures(sheet), *matrix_figures(sheet)]
-        every += [f for g in d.gradients for f in gradient_figures(g, sheet)]
+        every += [
+            f for g in d.gradients for f in [*gradient_figures(g, sheet), *form_figures(g, sheet)]
+        ]
     return [*every, drawn(RESIDUAL, (2, 4, 4))[0]]
 
 

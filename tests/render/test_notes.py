@@ -419,9 +419,9 @@ SCRIPT = """
 import sys
 sys.path[:0] = ["tests/render", "."]
 from examples import CERTIFICATE, strided, toy
-from derive.render.notes import notes
-from derive.render.summary import summary
-from derive.render.tex import tex
+from derive.render.notes.layer import notes
+from derive.render.terminal.summary import summary
+from derive.render.tex.page import tex
 for d in (toy(), strided()):
     print(tex(notes(d, CERTIFICATE)), summary(d, CERTIFICATE).encode())
 print("sympy" in sys.modules, "numpy" in sys.modules)

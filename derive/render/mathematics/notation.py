@@ -106,7 +106,7 @@ class Notation:
         if wanted in ("∂L/∂y", "dL/dy"):
             gradients[output.gradient] = output.name
             return cls(output.gradient, gradients, dict(equation.extents), output.gradient)
-        shown = _free(wanted, {*_names(equation), *others}) or output.gradient
+        shown = _free(wanted, {*names_of(equation), *others}) or output.gradient
         return cls(output.gradient, gradients, dict(equation.extents), shown)
 
     @property
@@ -138,7 +138,7 @@ def _free(wanted: str, taken: Collection[str]) -> str:
     )
 
 
-def _names(equation: Equation) -> set[str]:
+def names_of(equation: Equation) -> set[str]:
     """Every name that formulas of an equation hold, and L."""
     tensors = (*equation.tensors, *equation.inner, equation.output)
     lengths = [*(length for tensor in tensors for length in tensor.shape)]

@@ -39,8 +39,11 @@ from ..terminal.overview import count_rows
 from .counts import connected, multiply_adds, trained
 from .deltas import delta_blocks
 from .figures.network import network_figure
+from .grids import turned
 from .layer import notes, resized
 from .scene import named
+from .sheet import Sheet
+from .values import in_words
 
 Certificates = Sequence[tuple[str, Certificate]]
 
@@ -79,6 +82,7 @@ def chapters(
     if trial is not None:
         blocks += _step(trial, network, say)
     blocks += _proof(chain, say)
+    blocks += _shared(derivation, style, say)
     proved = dict(certificates)
     told: dict[str, str] = {}
     for node, one in derivation.pairs():
@@ -87,9 +91,11 @@ def chapters(
         first = told.setdefault(one.equation.text, node.name)
         if first != node.name:  # the same equation at other sizes: only what differs
             blocks.append(Paragraph(say.say("chain.again", first=first)))
-        full = first == node.name or style.full
-        write = notes if full else resized
-        part = write(one, proved[node.name], "", replace(style, title=""))
+        plain, held = replace(style, title=""), proved[node.name]
+        if first == node.name or style.full:
+            part = notes(one, held, style=plain, chapter=True)
+        else:
+            part = resized(one, held, plain)
         blocks += [_lower(value, node.name) for value in part.blocks]
     return Document(style.title or network.title, tuple(blocks))
 
@@ -99,6 +105,26 @@ def _lower(block: Block, layer: str) -> Block:
     if isinstance(block, Explorer):
         return Explorer(named(block.scene, layer))
     return replace(block, level=block.level + 1) if isinstance(block, Heading) else block
+
+
+def _shared(derivation: NetworkDerivation, style: Style, say: Phrases) -> list[Block]:
+    """What holds in the sections of all layers, said once before the first."""
+    sheets = [Sheet(one, style) for _, one in derivation.pairs()]
+    letters = [sheet for sheet in sheets if not sheet.equation.loss]
+    out: list[Block] = [Heading(1, say.say("chain.layers"))]
+    if letters:
+        key = "shared" if letters[0].notation.short else "shared_plain"
+        slots: dict[str, Slot] = {"g": letters[0].upstream(), "upstream": letters[0].loss()}
+        out.append(Paragraph(say.say(f"chain.{key}", slots)))
+    out.append(Paragraph(say.say("setting.batch")))
+    if any(s.taps and s.taps.tensor and not turned(s) for s in sheets):
+        out.append(Paragraph(say.say("chain.correlation")))
+    if style.index_base:
+        out.append(Paragraph(say.say("setting.base", base=style.index_base)))
+    sources = dict.fromkeys(sheet.derivation.layer.source for sheet in sheets)
+    if told := "; ".join(filter(None, sources)):
+        out.append(Paragraph(say.say("chain.sources", sources=told)))
+    return out
 
 
 # -- the chain rule --------------------------------------------------------------------------
@@ -112,7 +138,7 @@ def _chain(network: Network, say: Phrases) -> list[Block]:
         Paragraph(say.say("chain.rule")),
     ]
     drawn = network_figure(network, say, lambda name: _value(name, network), _by)
-    out[2:2] = [drawn] if drawn is not None else []
+    out[3:3] = [drawn] if drawn is not None else []
     if rows := tuple(_arriving(name, network) for name in _names(network)):
         out.append(Display(rows, name="chain"))
     if products := [_product(node, network) for node in network.nodes if node.parameters]:
@@ -255,7 +281,7 @@ def _number(value: Any) -> Math:
 def _proof(chain: Certificate, say: Phrases) -> list[Block]:
     out: list[Block] = [Heading(1, say.say("chain.proof"))]
     for claim in chain.claims:
-        slots: dict[str, Slot] = dict(claim.checked)
+        slots: dict[str, Slot] = {name: in_words(value) for name, value in claim.checked}
         out.append(Paragraph(say.say("network.chain_claim", slots)))
     out.append(Paragraph(say.say("chain.proof_layers")))
     return out

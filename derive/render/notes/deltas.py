@@ -25,7 +25,8 @@ def delta_blocks(
     sheets = [(node, Sheet(one, style)) for node, one in derivation.pairs()]
     for node, sheet in reversed(sheets):
         out += _layer(node, sheet, value, say)
-    sliding = [sheet for _, sheet in sheets if sheet.taps is not None and sheet.taps.tensor]
+    read = [sheet for _, sheet in sheets if sheet.derivation.resolved is None]
+    sliding = [sheet for sheet in read if sheet.taps is not None and sheet.taps.tensor]
     ways = tuple(dict.fromkeys(turned(sheet) for sheet in sliding))
     for way in ways:
         out.append(Paragraph(say.say(f"deltas.{'turned' if way else 'rotated'}")))

@@ -11,6 +11,7 @@ from ..mathematics.formulas import expression
 from ..mathematics.notation import COMMA, affine, from_text, joined
 from ..phrases import Slot
 from .entries import Frame
+from .figures.placed import form_figures
 from .grids import form_grids, turned
 from .sheet import Sheet
 
@@ -37,6 +38,8 @@ def form_blocks(gradient: Gradient, sheet: Sheet) -> list[Block]:
     if form.reasons:
         out.append(Items(tuple(reason(key, slots, form, sheet) for key, slots in form.reasons)))
     here = sheet.at_sizes(gradient)
+    if drawn := form_figures(gradient, sheet):
+        return [*out, *drawn]
     if sheet.frame is not None and here is not None:
         out += _picture(here, form, sheet, sheet.frame)
     return out

@@ -47,12 +47,15 @@ def notes(
     source: str = "",
     style: Style = PLAIN,
     example: Example | None = None,
+    *,
+    chapter: bool = False,
 ) -> Document:
     """The notes of a derivation; ``source`` is the kernel's text, empty if there is none.
 
-    ``example`` has the numbers of the worked example; without it there is none.
+    ``example`` has the numbers of the worked example; without it there is none. A ``chapter``
+    leaves out what the notes of a network say once for all layers.
     """
-    sheet = Sheet(derivation, style)
+    sheet = Sheet(derivation, style, example, chapter)
     blocks: list[Block] = []
     if derivation.layer.command:
         blocks.append(Listing(derivation.layer.command, "sh"))
@@ -75,14 +78,12 @@ def notes(
 def resized(
     derivation: Derivation,
     certificate: Certificate | None = None,
-    source: str = "",
     style: Style = PLAIN,
 ) -> Document:
-    """What changes where an equation that was worked through before has other sizes."""
-    sheet = Sheet(derivation, style)
+    """The chapter of an equation that was worked through before, at other sizes."""
+    sheet = Sheet(derivation, style, chapter=True)
     blocks = [*setting(sheet), *explore(sheet), *fact_blocks(sheet), *_instances(sheet)]
-    blocks += [*kernel_blocks(source, sheet), *_proof(certificate, sheet)]
-    return Document(style.title or derivation.layer.title, tuple(blocks))
+    return Document(style.title or derivation.layer.title, (*blocks, *_proof(certificate, sheet)))
 
 
 def _instances(sheet: Sheet) -> list[Block]:
@@ -160,7 +161,8 @@ def _proof(certificate: Certificate | None, sheet: Sheet) -> list[Block]:
     if certificate is None or not certificate.claims:
         out.append(Paragraph(say("certificate.none")))
     else:
-        out.append(Paragraph(say("certificate.intro")))
+        if not sheet.chapter:
+            out.append(Paragraph(say("certificate.intro")))
         out.append(Items(tuple(sentences(certificate, sheet))))
     if certificate is not None and certificate.omitted:
         out.append(Paragraph(say("certificate.omitted")))

@@ -4,33 +4,101 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
-from ...documents import Block, Display, Heading, Inline, Listing, Paragraph, Symbol
+from ...documents import Block, Display, Heading, Inline, Listing, Paragraph, Symbol, Table
 from ...equations import Statement
 from ..kernel import broken
 from ..language import equation_text
 from ..phrases import Slot
 from .sheet import Sheet
 
+SHORT = 25
+"""Lines of a fast function that is printed whole."""
+
 
 def kernel_blocks(source: str, sheet: Sheet) -> list[Block]:
-    """The functions forward and backward in pieces; nothing where there is no kernel."""
+    """The two passes in pieces, and the other ways there are; nothing where there is no kernel."""
     if not source:
         return []
-    say = sheet.say.say
-    out: list[Block] = [Heading(1, say("headings.kernel")), Paragraph(say("kernel.intro"))]
-    known = _statements(sheet)
-    for name, rows in passes(source):
-        out += _pieces(name, rows, known, sheet)
+    say, known = sheet.say.say, _statements(sheet)
+    shown = {one.name: one for one in passes(source)}
+    ways = {one.name: one for public in shown.values() for one in public.ways}
+    chooses = bool(ways)
+    if chooses:
+        shown = {n: one for n, one in ways.items() if one.states(known)} or shown
+    key = "intro_ways" if chooses else "intro"
+    out: list[Block] = [Heading(1, say("headings.kernel")), Paragraph(say(f"kernel.{key}"))]
+    for one in shown.values():
+        out += _pieces(one, known, sheet)
+    out += _ways([one for name, one in ways.items() if name not in shown], sheet)
     return out + _homework(sheet)
 
 
-def passes(source: str) -> list[tuple[str, list[str]]]:
-    """(name, lines) of the public functions of a kernel."""
+@dataclass(frozen=True)
+class Function:
+    """A function of a kernel's source; ``ways`` are those among which it chooses."""
+
+    name: str
+    rows: list[str]
+    told: str = ""
+    ways: tuple[Function, ...] = ()
+
+    def states(self, known: Mapping[str, Statement]) -> bool:
+        """Whether comments in it are statements of the derivation."""
+        number = 0
+        while number < len(self.rows):
+            number, text = _comment(self.rows, number)
+            if text in known:
+                return True
+        return False
+
+
+def passes(source: str) -> list[Function]:
+    """The public functions of a kernel.
+
+    A way through it is a private function that one of them calls, and that takes what it takes.
+    """
     rows = source.splitlines()
-    functions = (node for node in ast.parse(source).body if isinstance(node, ast.FunctionDef))
-    shown = (f for f in functions if not f.name.startswith("_"))
-    return [(f.name, rows[f.lineno - 1 : f.end_lineno]) for f in shown]
+    found = [node for node in ast.parse(source).body if isinstance(node, ast.FunctionDef)]
+    private = {node.name: node for node in found if node.name.startswith("_")}
+    out = []
+    for node in found:
+        if node.name not in private:
+            called = (c.func for c in ast.walk(node) if isinstance(c, ast.Call))
+            names = dict.fromkeys(f.id for f in called if isinstance(f, ast.Name))
+            ways = (private[n] for n in names if n in private and _takes(private[n], node))
+            out.append(_function(node, rows, tuple(_function(way, rows) for way in ways)))
+    return out
+
+
+def _takes(way: ast.FunctionDef, public: ast.FunctionDef) -> bool:
+    own, given = way.args, {one.arg for one in public.args.args}
+    return not (own.vararg or own.kwarg) and {one.arg for one in own.args} <= given
+
+
+def _function(node: ast.FunctionDef, rows: list[str], ways: tuple[Function, ...] = ()) -> Function:
+    told = (ast.get_docstring(node) or "").partition("\n\n")[0]
+    return Function(node.name, rows[node.lineno - 1 : node.end_lineno], _plain(told), ways)
+
+
+def _ways(others: list[Function], sheet: Sheet) -> list[Block]:
+    """A row for every fast function, and one of them printed, if one is short."""
+    if not others:
+        return []
+    say = sheet.say.say
+    head = (say("kernel.way"), say("kernel.way_does"))
+    rows = tuple(((one.name,), (one.told,)) for one in others)
+    out: list[Block] = [
+        Heading(2, say("kernel.ways")),
+        Paragraph(say("kernel.ways_intro")),
+        Table(head, rows),
+    ]
+    short = [one for one in others if len(one.rows) <= SHORT]
+    if short:
+        out.append(Paragraph(say("kernel.fast", {"name": short[0].name})))
+        out.append(Listing("\n".join(short[0].rows)))
+    return out
 
 
 def _statements(sheet: Sheet) -> Mapping[str, Statement]:
@@ -48,11 +116,10 @@ def _plain(text: str) -> str:
     return " ".join(text.split())
 
 
-def _pieces(
-    name: str, rows: list[str], known: Mapping[str, Statement], sheet: Sheet
-) -> Iterator[Block]:
+def _pieces(function: Function, known: Mapping[str, Statement], sheet: Sheet) -> Iterator[Block]:
     """The head of a function, then a formula and its lines, one after the other."""
-    slots: dict[str, Slot] = {"name": name}
+    rows = function.rows
+    slots: dict[str, Slot] = {"name": function.name}
     yield Heading(2, sheet.say.say("kernel.function", slots))
     lines: list[str] = []
     number = 0

@@ -21,13 +21,15 @@ from ...documents import (
 )
 from ...equations import Tensor
 from ...expressions import ONE, ZERO, Call, Expr, Read, reads
-from ..mathematics.notation import EQUALS, PLUS, TIMES
+from ..mathematics.notation import EQUALS, PLUS, TIMES, names_of
 from ..mathematics.terms import factors
 from ..phrases import Slot
 from .entries import Frame, entry, positions
 from .sheet import Sheet
 
 COLUMNS, ROWS = 10, 12
+LETTERS = "CMA"
+"""Letters of the matrix; the first that the equation does not have."""
 
 Cells = dict[tuple[tuple[int, ...], tuple[int, ...]], Expr]
 """(position in y, position in x) → the coefficient."""
@@ -50,6 +52,7 @@ def matrix_blocks(sheet: Sheet) -> list[Block]:
     if parted is not None:
         found, offsets = parted
         key = "affine" if offsets else "linear"
+        names["matrix"] = _letter(sheet)
         out.append(Paragraph(say.say(f"matrix.{key}", names)))
         out.append(Display((_forward(found, offsets, x, y, sheet),), name="matrix"))
         out.append(Paragraph(say.say("matrix.toeplitz")))
@@ -68,7 +71,8 @@ def cells(sheet: Sheet, frame: Frame, x: Tensor) -> tuple[Cells, Offsets] | None
     """The coefficient of every x in every y, and the rest; None unless y is affine in x."""
     found: Cells = {}
     offsets: Offsets = {}
-    statement = sheet.one(sheet.equation.at_sizes().forward)
+    solved = sheet.derivation.resolved
+    statement = sheet.one(sheet.equation.at_sizes().forward if solved is None else solved.gather)
     for position in positions(statement, frame):
         for part in entry(statement, position, frame):
             if part.op not in ("", "sum"):
@@ -96,6 +100,11 @@ def _coefficient(body: Expr, x: Tensor) -> tuple[tuple[int, ...], Expr] | None:
     if len(held) != 1 or _any(rest, x.name):
         return None
     return tuple(axis[0].number or 0 for axis in held[0].axes), _product(rest)
+
+
+def _letter(sheet: Sheet) -> Symbol:
+    taken = names_of(sheet.equation)
+    return Symbol(next((letter for letter in LETTERS if letter not in taken), LETTERS[-1]))
 
 
 def _any(exprs: list[Expr], tensor: str) -> bool:
@@ -145,6 +154,6 @@ def _backward(found: Cells, x: Tensor, y: Tensor, sheet: Sheet) -> tuple[Math, t
         tuple(_cell(found.get((o, i), ZERO), sheet) for o in _places(y)) for i in _places(x)
     )
     left = sheet.number(Read(x.gradient, ()))
-    transposed = Scripts(Symbol("C"), sup=Operator("⊤"))
+    transposed = Scripts(_letter(sheet), sup=Operator("⊤"))
     pieces = (EQUALS, transposed, TIMES, sheet.upstream(), EQUALS, Grid(rows), TIMES)
     return left, (Row((*pieces, _column(y.gradient, y, sheet))),)

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from fractions import Fraction as Rational
-from operator import add, mul, sub, truediv
 from typing import Any
 
 from ...affine import Affine
@@ -23,18 +20,17 @@ from ...documents import (
     Table,
 )
 from ...equations import Statement
-from ...expressions import Call, Expr, Number, Read, Reduce, rebuild
+from ...expressions import Number, Read, Reduce
 from ...trials import Check, Example, Place
 from ..mathematics.notation import DEL, EQUALS, MINUS, PLUS
 from ..phrases import Slot
+from .arithmetic import Arrays, indices, put, spot, value_of
 from .entries import Frame, Part, at, entry, positions
 from .sheet import Sheet
 from .values import array, fits, number
 from .worked import window_grid
 
 SPACE = Operator(" ")
-
-Arrays = dict[str, Any]
 
 
 def example_blocks(example: Example | None, sheet: Sheet) -> list[Block]:
@@ -86,7 +82,9 @@ def _line(named: list[tuple[Math, Any]], name: str) -> Display:
 
 # -- single entries with numbers put in ----------------------------------------------------------
 PRODUCTS = 12
-"""Products of an entry up to which it is worked out with numbers."""
+"""Products of an entry up to which all are shown with their numbers."""
+SHOWN = 5
+"""Products that are shown of a longer entry."""
 
 
 def _worked(example: Example, sheet: Sheet) -> list[Block]:
@@ -98,10 +96,13 @@ def _worked(example: Example, sheet: Sheet) -> list[Block]:
     if example.upstream is not None:
         arrays[here.output.gradient] = example.upstream
     resolved = sheet.derivation.resolved
-    lines = [_entry(here.forward if resolved is None else resolved.gather, None, arrays, sheet)]
+    first = here.forward if resolved is None else resolved.gather
+    lines = [_entry(first, None, arrays, example.output, sheet)]
     places = {check.of: check.place for check in example.checks}
+    results = dict(example.gradients)
     for gradient in sheet.derivation.instance:
-        lines.append(_entry(gradient.gather, places.get(gradient.of), arrays, sheet))
+        of = gradient.of
+        lines.append(_entry(gradient.gather, places.get(of), arrays, results[of], sheet))
     rows = tuple(line for line in lines if line is not None)
     if not rows:
         return []
@@ -109,83 +110,40 @@ def _worked(example: Example, sheet: Sheet) -> list[Block]:
 
 
 def _entry(
-    value: Statement, place: Place | None, arrays: Arrays, sheet: Sheet
+    value: Statement, place: Place | None, arrays: Arrays, results: Any, sheet: Sheet
 ) -> tuple[Math, tuple[Math, ...]] | None:
-    """``y_{0,0} = 2·1 + 0·2 = 2``; None where an entry is no plain sum of products."""
+    """``y_{0,0} = 2·1 + 0·2 = 2``; None where an entry is no plain sum of products.
+
+    What it comes to is what the kernel gave, all its ``results``.
+    """
     frame, one = sheet.frame, sheet.one(value)
     if frame is None or not frame.covers(one) or (place is not None and not one.lhs.axes):
         return None
     where = next(iter(positions(one, frame)))
     if place is not None:
         where = indices(one.lhs, place, frame)
+    parts = entry(one, where, frame, PRODUCTS)
+    if any(part.more for part in parts):
+        parts = entry(one, where, frame, SHOWN)
     pieces: list[Math] = []
-    total = Rational(0)
-    for part in entry(one, where, frame, PRODUCTS + 1):
-        if part.op not in ("", "sum") or len(part.products) > PRODUCTS:
+    for part in parts:
+        if part.op not in ("", "sum"):
             return None
-        for product_ in part.products:
-            body = put(product_.body, arrays)
-            worth = value_of(body)
-            if worth is None:
+        sign = MINUS if part.sign < 0 else PLUS
+        for number_, product_ in enumerate(part.products, 1):
+            body, minus = put(product_.body, arrays), part.sign < 0
+            if value_of(body) is None:
                 return None
-            total += part.sign * worth
-            sign = MINUS if part.sign < 0 else PLUS
-            first: tuple[Math, ...] = (MINUS,) if part.sign < 0 else ()
-            shown = sheet.number(body)
-            pieces.append(Row((sign, shown) if pieces else (EQUALS, *first, shown)))
+            if isinstance(body, Number) and body.value < 0:  # a number alone
+                body, minus = Number(-body.value), not minus
+            dots = (sign, Operator("⋯")) if part.more and number_ == len(part.products) else ()
+            before = (MINUS,) if minus else (PLUS,) if pieces else ()
+            shown = (*before, sheet.number(body))
+            pieces.append(Row((*dots, *shown) if pieces else (EQUALS, *shown)))
     if len(pieces) < 2:
         return None
-    result = Row((EQUALS, number(float(total))))
+    result = Row((EQUALS, number(float(results[spot(one.lhs, where, frame)]))))
     return sheet.number(at(one.lhs, where)), (*pieces, result)
-
-
-def indices(lhs: Read, place: Place, frame: Frame) -> Place:
-    """The values of the indices on a left-hand side at a place of the tensor."""
-    out: list[int] = []
-    for axis, at_ in zip(lhs.axes, place, strict=True):
-        rest = at_
-        values: list[int] = []
-        for part in reversed(axis):  # an axis of several indices, the last running fastest
-            extent = frame.extents[part.bare or ""] if len(axis) > 1 else rest + 1
-            rest, value = divmod(rest, extent)
-            values.append(value)
-        out += reversed(values)
-    return tuple(out)
-
-
-def put(expr: Expr, arrays: Arrays) -> Expr:
-    """The expression with a number for every entry that is known."""
-    if isinstance(expr, Read) and expr.tensor in arrays:
-        place = tuple(axis[0].number for axis in expr.axes)
-        found = arrays[expr.tensor]
-        if None not in place and len(place) == found.ndim:
-            return Number(Rational(float(found[place])).limit_denominator(10**6))
-        return expr
-    return rebuild(expr, lambda child: put(child, arrays))
-
-
-_COMBINE: dict[str, Callable[[Rational, Rational], Rational]] = {
-    "add": add,
-    "sub": sub,
-    "mul": mul,
-    "div": truediv,
-}
-
-
-def value_of(expr: Expr) -> Rational | None:
-    """The value of products, sums and quotients of numbers; None for anything else."""
-    match expr:
-        case Number(value):
-            return value
-        case Call("neg", (inner,)):
-            found = value_of(inner)
-            return None if found is None else -found
-        case Call("add" | "sub" | "mul" | "div" as fn, (left, right)):
-            a, b = value_of(left), value_of(right)
-            if a is None or b is None or (fn == "div" and b == 0):
-                return None
-            return _COMBINE[fn](a, b)
-    return None
 
 
 # -- maxima --------------------------------------------------------------------------------------

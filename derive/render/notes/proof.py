@@ -6,7 +6,7 @@ from ...certificates import Certificate, Claim, Omitted
 from ...documents import Inline
 from ..phrases import Slot
 from .sheet import Sheet
-from .values import in_words
+from .values import in_words, powers
 
 
 def claim(value: Claim, sheet: Sheet, *, brief: bool = False) -> tuple[Inline, ...]:
@@ -14,6 +14,7 @@ def claim(value: Claim, sheet: Sheet, *, brief: bool = False) -> tuple[Inline, .
     slots: dict[str, Slot] = {"subject": ", ".join(value.subject), "kind": value.kind}
     slots["g"] = sheet.upstream()
     checked = dict(value.checked)
+    slots["ways"] = checked.get("ways", "")
     kind = value.kind + ("_rounded" if checked.get("exact") == "false" else "")
     end = "_brief" if brief else ""
     sentence = sheet.say.first((f"claims.{kind}{end}", f"claims.unknown{end}"), slots)
@@ -22,7 +23,7 @@ def claim(value: Claim, sheet: Sheet, *, brief: bool = False) -> tuple[Inline, .
     if not numbers:
         return sentence
     if brief:
-        return (*sentence, f" ({numbers})")
+        return (*sentence, f" ({powers(numbers)})")
     return (*sentence, " (", *in_words(numbers), ")")
 
 

@@ -79,7 +79,7 @@ class _Maker:
             "ties": equation.ties,
             "makes": makes,
             "names": dict(sorted(self._names())),
-            "taps": _taps(self.taps),
+            "taps": _taps(self.sheet.taps),
             "tensors": dict(self._tensors()),
             "words": words,
         }
@@ -109,13 +109,6 @@ class _Maker:
         """The forward statements that something reads, and the gradients."""
         *given, last = self.forward
         return (*_read_by([last, *self.gradients], given), last, *self.gradients)
-
-    @cached_property
-    def taps(self) -> Taps | None:
-        """The taps; of a transposed layer those of its solved equation."""
-        if self.sheet.taps is not None or self.sheet.derivation.resolved is None:
-            return self.sheet.taps
-        return Taps.of(replace(self.equation, forward=self.sheet.derivation.resolved.gather))
 
     # -- tensors ------------------------------------------------------------------------------
     def _columns(self) -> list[list[str]]:

@@ -22,6 +22,7 @@ from ...documents import (
 from ...equations import NO_OUTSIDE, Equation, Statement, Tensor
 from ...expressions import Read, Reduce, reads, walk
 from ..mathematics.notation import COMMA, EQUALS, MINUS, PLUS, TIMES, affine, joined
+from ..phrases import Slot
 from .grids import turned
 from .sheet import Sheet
 
@@ -31,27 +32,44 @@ Cells = tuple[tuple[Inline, ...], ...]
 def setting(sheet: Sheet) -> list[Block]:
     """What a reader has to know before the first formula."""
     say, equation = sheet.say, sheet.equation
-    output = Symbol(equation.output.name)
-    upstream, loss = sheet.upstream(), sheet.loss()
     out: list[Block] = [Heading(1, say.say("headings.setting")), _table(sheet)]
     out += [Paragraph(sentence) for sentence in _sizes(sheet)]
     out += [Paragraph(s) for s in _outside(sheet)]
-    if sheet.taps is not None and sheet.taps.tensor:
-        key = "convolution" if turned(sheet) else "correlation"
-        out.append(Paragraph(say.say(f"setting.{key}")))
-    key = "upstream" if sheet.notation.short else "upstream_plain"
-    key = "upstream_loss" if equation.loss else key
-    out.append(Paragraph(say.say(f"setting.{key}", output=output, upstream=loss, g=upstream)))
-    batch = "batch" if sheet.batch else "batch_kept"
-    out.append(Paragraph(say.say(f"setting.{batch}", batch=Symbol(equation.batch))))
+    out += [Paragraph(sentence) for sentence in _told(sheet)]
     if (axis := _composed(equation)) is not None:
         out.append(Paragraph(say.say("setting.composed", axis=axis)))
     if not equation.sized:
         out.append(Paragraph(say.say("setting.symbolic")))
-    if sheet.style.index_base:
-        out.append(Paragraph(say.say("setting.base", base=sheet.style.index_base)))
-    if sheet.derivation.layer.source:
-        out.append(Paragraph(say.say("setting.source", source=sheet.derivation.layer.source)))
+    return out if sheet.chapter else [*out, *_last(sheet)]
+
+
+def _told(sheet: Sheet) -> Iterator[tuple[Inline, ...]]:
+    """How the kernel lies, what comes back, what a batch is; a chapter says what is its own."""
+    say, equation, notation = sheet.say, sheet.equation, sheet.notation
+    turns, solved = turned(sheet), sheet.derivation.resolved is not None
+    kernel = sheet.taps is not None and sheet.taps.tensor and not solved
+    if kernel and (turns or not sheet.chapter):
+        yield say.say(f"setting.{'convolution' if turns else 'correlation'}")
+    output = Symbol(equation.output.name)
+    slots: dict[str, Slot] = {"output": output, "upstream": sheet.loss(), "g": sheet.upstream()}
+    own_letter = notation.short and notation.shown == equation.output.gradient
+    if equation.loss:
+        yield say.say("setting.upstream_loss", slots)
+    elif own_letter or not sheet.chapter:
+        yield say.say("setting.upstream" if notation.short else "setting.upstream_plain", slots)
+    if not sheet.batch:
+        yield say.say("setting.batch_kept", batch=Symbol(equation.batch))
+    elif not sheet.chapter:
+        yield say.say("setting.batch")
+
+
+def _last(sheet: Sheet) -> list[Block]:
+    """What numbered entries count from, and where the equation is from."""
+    out: list[Block] = []
+    if base := sheet.style.index_base:
+        out.append(Paragraph(sheet.say.say("setting.base", base=base)))
+    if source := sheet.derivation.layer.source:
+        out.append(Paragraph(sheet.say.say("setting.source", source=source)))
     return out
 
 

@@ -10,6 +10,7 @@ from ...documents import Fraction, Math, Row, Symbol
 from ...equations import Equation, Statement
 from ...expressions import Expr, Read
 from ...specs import PLAIN, Style
+from ...trials import Example
 from ..mathematics.formulas import expression, statement
 from ..mathematics.notation import DEL, Notation, Taps
 from ..mathematics.sample import batch_names, for_one
@@ -22,11 +23,15 @@ from .figures.slide import Slide, slide_of
 class Sheet:
     """A derivation as it is written about.
 
-    ``style`` says what numbered entries count from, the language, the letter of dy.
+    ``style`` says what numbered entries count from, the language, the letter of dy;
+    ``example`` has the numbers of the worked example; ``chapter`` says that it is one of
+    several, and that what all of them share was said before.
     """
 
     derivation: Derivation
     style: Style = PLAIN
+    example: Example | None = None
+    chapter: bool = False
 
     @property
     def say(self) -> Phrases:
@@ -55,8 +60,13 @@ class Sheet:
 
     @cached_property
     def taps(self) -> Taps | None:
-        """The taps of the kernel or window."""
-        return Taps.of(self.here) if self.here is not None else None
+        """The taps of the kernel or window; of a transposed layer those of its solved equation."""
+        if self.here is None:
+            return None
+        found, solved = Taps.of(self.here), self.derivation.resolved
+        if found is not None or solved is None:
+            return found
+        return Taps.of(replace(self.here, forward=solved.gather))
 
     @cached_property
     def _fresh(self) -> frozenset[str]:

@@ -8,13 +8,11 @@ from math import prod
 from typing import Any
 
 from ...documents import Fenced, Grid, Math, Numeral, Operator, Row, Scripts
+from ..digits import grouped
 from ..mathematics.notation import COMMA, MINUS, joined
 
 DIGITS = 5
 """Digits that are kept of a number that is no integer."""
-
-THIN = "\u202f"
-"""What stands between groups of three digits."""
 
 
 def number(value: float) -> Math:
@@ -31,14 +29,6 @@ def integer(value: int) -> Math:
     """An integer, its digits in groups of three."""
     shown = Numeral(grouped(str(abs(value))))
     return Row((MINUS, shown)) if value < 0 else shown
-
-
-def grouped(text: str) -> str:
-    """``16777215`` with thin spaces; up to four digits stay together."""
-    whole, dot, rest = text.partition(".")
-    if len(whole) > 4:
-        whole = f"{int(whole):,}".replace(",", THIN)
-    return whole + dot + rest
 
 
 def array(value: Any) -> Math:
@@ -80,7 +70,7 @@ def in_words(text: str) -> tuple[str | Math, ...]:
     """Words in which powers and integers are mathematics: ``2^-70``, ``16777215``."""
     out: list[str | Math] = []
     end = 0
-    text = re.sub(r"(?<![\w.])1e(-?\d+)", r"10^\1", text.replace("..", " … "))
+    text = powers(text.replace("..", " … "))
     for found in _NUMBERS.finditer(text):
         out.append(text[end : found.start()])
         base, power, whole = found.groups()
@@ -90,3 +80,8 @@ def in_words(text: str) -> tuple[str | Math, ...]:
             out.append(integer(int(whole)))
         end = found.end()
     return tuple(piece for piece in (*out, text[end:]) if piece != "")
+
+
+def powers(text: str) -> str:
+    """``1e-10`` as ``10^-10``."""
+    return re.sub(r"(?<![\w.])1e(-?)0*(\d+)", r"10^\1\2", text)

@@ -8,9 +8,11 @@ from ...certificates import Certificate
 from ...documents import Inline
 from ...graphs import INPUT, NetworkDerivation, Node
 from ...specs import PLAIN, Style
+from ..digits import grouped
 from ..notes.counts import connected, multiply_adds, trained
 from ..notes.reach import Field, fields
 from ..notes.sheet import Sheet
+from ..notes.values import powers
 from ..phrases import Slot, phrases
 from .page import INDENT, Page
 from .rails import rails
@@ -58,7 +60,7 @@ def _proof(page: Page, layers: Certificates, chain: Certificate) -> None:
         kinds = ", ".join(claim.kind for claim in held.claims)
         page.words((kinds,), INDENT * 2, first=tick() + f"{name:<{broad}}  ")
     for claim in chain.claims:
-        slots: dict[str, Slot] = dict(claim.checked)
+        slots: dict[str, Slot] = {name: powers(value) for name, value in claim.checked}
         page.words(page.say.say("network.chain_claim", slots), INDENT * 2, first=tick())
 
 
@@ -103,7 +105,7 @@ def shape_rows(derivation: NetworkDerivation) -> list[tuple[str, ...]]:
     rows = [(INPUT, "", _size(network.shape(INPUT)), "", "")]
     for node in network.nodes:
         sizes = [f"{tensor.name} {_size(tensor.sizes())}" for _, tensor in node.parameters]
-        count = str(trained(node) or "")
+        count = _count(trained(node)) if node.parameters else ""
         rows.append((node.name, node.text, _size(node.shape), ", ".join(sizes), count))
     return [tuple(say(f"network.{key}") for key in keys), *rows]
 
@@ -116,9 +118,9 @@ def count_rows(derivation: NetworkDerivation) -> list[tuple[str, ...]]:
     rows = [_counted(node, derivation, seen[node.name]) for node in network.nodes]
     total = (
         say("network.total"),
-        str(network.size),
+        _count(network.size),
         "",
-        str(sum(multiply_adds(node) for node in network.nodes)),
+        _count(sum(multiply_adds(node) for node in network.nodes)),
         "",
         "",
     )
@@ -128,8 +130,12 @@ def count_rows(derivation: NetworkDerivation) -> list[tuple[str, ...]]:
 def _counted(node: Node, derivation: NetworkDerivation, seen: tuple[Field, ...]) -> tuple[str, ...]:
     size = "×".join(str(field.size) for field in seen)
     jumps = "×".join(str(field.jump) for field in seen if field.jump)
-    full = "" if node.is_loss else str(connected(node))
-    return (node.name, str(trained(node)), full, str(multiply_adds(node)), size, jumps)
+    full = "" if node.is_loss else _count(connected(node))
+    return (node.name, _count(trained(node)), full, _count(multiply_adds(node)), size, jumps)
+
+
+def _count(number: int) -> str:
+    return grouped(str(number))
 
 
 def _size(shape: tuple[int, ...]) -> str:

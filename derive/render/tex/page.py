@@ -42,11 +42,12 @@ def _attached(blocks: tuple[Block, ...]) -> list[str]:
     """The blocks as paragraphs; a display belongs to the paragraph in front of it."""
     out: list[str] = []
     before: Block | None = None
-    for value in blocks:
-        if isinstance(value, Explorer):
-            continue  # paper answers no pointer
+    shown = [value for value in blocks if not isinstance(value, Explorer)]  # paper answers none
+    for value, after in zip(shown, [*shown, None][1:], strict=True):
         if isinstance(value, Display | Beside | Items | Table) and isinstance(before, Paragraph):
             out[-1] += "\n" + block(value)
+        elif isinstance(value, Heading) and isinstance(after, Heading | Listing):
+            out.append(f"\\room[{ROOM:.0f}pt]\n{_title(value)}")
         else:
             out.append(block(value))
         before = value
@@ -56,8 +57,8 @@ def _attached(blocks: tuple[Block, ...]) -> list[str]:
 def block(value: Block) -> str:
     """One block."""
     match value:
-        case Heading(level, text):
-            return f"\\room\n\\{'sub' * (level - 1)}section{{{_heading(text)}}}"
+        case Heading():
+            return f"\\room\n{_title(value)}"
         case Paragraph(text):
             return inline(text)
         case Display(rows=((left, pieces),), name="code") if layout.extent(value) < layout.LINE:
@@ -101,6 +102,14 @@ def _beside(left: Display, right: Display) -> str:
         for one, wide in zip((left, right), widths, strict=True)
     ]
     return "\\beside" + "".join(f"{{%\n{half}}}" for half in halves)
+
+
+ROOM = 190.0
+"""Room in points that a heading wants below it where another one follows soon."""
+
+
+def _title(value: Heading) -> str:
+    return f"\\{'sub' * (value.level - 1)}section{{{_heading(value.text)}}}"
 
 
 def _heading(text: tuple[Inline, ...]) -> str:

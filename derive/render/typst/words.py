@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-_PLAIN = {"'": "’", "\t": " ", "\n": " ", "\r": " "}
+_PLAIN = {"'": "’", "\t": " ", "\n": " ", "\r": " ", "\u202f": "\u202f"}
 _MATH = "⊤′√∂∑⋯⟨⟩⌊⌋⌈⌉⋆⊙≤≥≠∣∈→∞"
 """Signs that belong into the mathematical font of the page, like the Greek letters."""
 

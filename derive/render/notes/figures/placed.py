@@ -21,8 +21,13 @@ def forward_figures(sheet: Sheet) -> list[Figure]:
 
 def gradient_figures(gradient: Gradient, sheet: Sheet) -> list[Figure]:
     """Beside the two forms of one gradient."""
-    pictures = (reach, dilute, sharing, winners)
+    pictures = (reach, sharing, winners)
     return _there(*(picture(gradient, sheet) for picture in pictures))
+
+
+def form_figures(gradient: Gradient, sheet: Sheet) -> list[Figure]:
+    """Beside the textbook form of one gradient."""
+    return _there(dilute(gradient, sheet))
 
 
 def matrix_figures(sheet: Sheet) -> list[Figure]:

@@ -1,7 +1,8 @@
 """Winners in numbers: extrema of windows, and the gradient that goes back to them alone.
 
-The numbers are small and always the same, chosen so that windows which overlap share a winner
-and one window has a tie. Winners and gradient are evaluated from the derived statement.
+The numbers are those of the worked example. Where there is none, they are small and always the
+same, chosen so that windows which overlap share a winner and one window has a tie. Winners and
+gradient are evaluated from the derived statement.
 """
 
 from __future__ import annotations
@@ -10,15 +11,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import product
+from typing import Any
 
 from ....derivations import Gradient
-from ....documents import Edge, Figure, Math, Numeral, Operator, Row, Shape, Symbol
+from ....documents import Edge, Figure, Math, Numeral, Row, Shape, Symbol
 from ....equations import Statement
 from ....expressions import Read, Winner, reads, walk
 from ...mathematics.formulas import expression
+from ...mathematics.notation import MINUS, PLUS
 from ..sheet import Sheet
+from ..values import number
 from .sketch import Part, arrow, below, beside, figure, grid, lowest, titled
-from .slide import Place, Slide, names_of, products
+from .slide import Place, Plane, Slide, names_of, products
 
 LARGEST, OUTPUTS = 6, 9
 FRAMES = 4
@@ -39,13 +43,30 @@ def winners(gradient: Gradient, sheet: Sheet) -> Figure | None:
     won = [e for e in walk(gather.rhs) if isinstance(e, Winner)]
     if not won or max(slide.x.shape) > LARGEST or len(slide.y.places()) > OUTPUTS:
         return None
-    numbers, shares = example(slide, bids(slide, gather, sheet))
+    offers = bids(slide, gather, sheet)
+    upstream = {at: k for k, at in enumerate(slide.y.places(), 1)}
+    if (worked := sheet.example) is None or worked.upstream is None:
+        numbers, shares = example(slide, offers)
+    else:
+        numbers = _cut(worked.value(slide.x.tensor), slide.x)
+        upstream, shares = _cut(worked.upstream, slide.y), shares_of(offers, numbers)
     say, op = sheet.say, won[0].op
-    caption = say.say("figures.winners", kind=say.words(f"figures.winners_{op}"))
+    key = "winners" if worked is None else "winners_worked"
+    caption = say.say(f"figures.{key}", kind=say.words(f"figures.winners_{op}"))
     if any(tied(slide, place, numbers, shares) for place in slide.y.places()):
         caption += say.say(f"figures.winners_{sheet.equation.ties}")
-    drawn = _drawn(slide, numbers, shares, sheet)
+    drawn = _drawn(slide, numbers, upstream, shares, sheet)
     return figure(f"winners_{gradient.of}", drawn, caption, say.words("figures.winners_alt"))
+
+
+def _cut(array: Any, drawn: Plane) -> Numbers:
+    """The entries of an array that are drawn; every other subscript is 0."""
+
+    def at(place: Place) -> Place:
+        whole = dict(zip(drawn.axes, place, strict=True))
+        return tuple(whole.get(k, 0) for k in range(array.ndim))
+
+    return {place: int(array[at(place)]) for place in drawn.places()}
 
 
 @dataclass(frozen=True)
@@ -143,7 +164,7 @@ def tied(slide: Slide, place: Place, numbers: Numbers, shares: Shares) -> bool:
 
 
 # -- the drawing -------------------------------------------------------------------------------
-def _drawn(slide: Slide, numbers: Numbers, shares: Shares, sheet: Sheet) -> Part:
+def _drawn(slide: Slide, numbers: Numbers, upstream: Numbers, shares: Shares, sheet: Sheet) -> Part:
     """Forward above, backward below, or side by side where that is lower."""
     outs = {place: k for k, place in enumerate(slide.y.places())}
     tops = {y: numbers[x] for x, windows in shares.items() for y, _ in windows}
@@ -152,12 +173,12 @@ def _drawn(slide: Slide, numbers: Numbers, shares: Shares, sheet: Sheet) -> Part
     def marked(at: Place) -> str:
         return "strong" if at in shares else "plain"
 
-    x = grid(slide.x.shape, lambda at: Numeral(str(numbers[at])), hues.get, marked)
+    x = grid(slide.x.shape, lambda at: number(numbers[at]), hues.get, marked)
     if len(outs) <= FRAMES:
         x += _frames(slide, outs)
-    y = grid(slide.y.shape, lambda at: Numeral(str(tops[at])), outs.get)
-    g = grid(slide.y.shape, lambda at: Numeral(str(outs[at] + 1)), outs.get)
-    dx = grid(slide.x.shape, lambda at: _sum(shares.get(at, []), outs), hues.get, marked)
+    y = grid(slide.y.shape, lambda at: number(tops[at]), outs.get)
+    g = grid(slide.y.shape, lambda at: number(upstream[at]), outs.get)
+    dx = grid(slide.x.shape, lambda at: _sum(shares.get(at, []), upstream), hues.get, marked)
     tensors = (slide.x.tensor, slide.y.tensor)
     names = [*(Symbol(t) for t in tensors), *(_gradient(t, slide, sheet) for t in tensors)]
     forward = beside(titled(x, names[0]), arrow(), titled(y, names[1]))
@@ -169,24 +190,25 @@ def _gradient(tensor: str, slide: Slide, sheet: Sheet) -> Math:
     return expression(Read(sheet.equation.tensor(tensor).gradient, ()), slide.notation)
 
 
-def _sum(windows: list[tuple[Place, Fraction]], outs: Mapping[Place, int]) -> Math:
+def _sum(windows: list[tuple[Place, Fraction]], upstream: Numbers) -> Math:
     """``1+3``: what one entry gets from the windows that it wins; 0 if it wins none."""
     items: list[Math] = []
     for y, part in sorted(windows):
-        value = str(part * (outs[y] + 1))
-        items += [Operator("+"), Numeral(value)] if items else [Numeral(value)]
+        value = part * upstream[y]
+        sign = [MINUS] if value < 0 else [PLUS] if items else []
+        items += [*sign, Numeral(str(abs(value)))]
     return Row(tuple(items)) if items else Numeral("0")
 
 
 def _frames(slide: Slide, outs: Mapping[Place, int]) -> Part:
     """A coloured frame around every window, each a little smaller than the one before."""
     shapes: list[Shape] = []
-    for place, number in outs.items():
+    for place, count in outs.items():
         under = [t.x for t in slide.touches if t.y == place]
         rows, columns = [p[0] if len(p) == 2 else 0 for p in under], [p[-1] for p in under]
-        inset = 0.06 + 0.05 * number
+        inset = 0.06 + 0.05 * count
         top, bottom = min(rows) + inset, max(rows) + 1 - inset
         left, right = min(columns) + inset, max(columns) + 1 - inset
         corners = ((left, top), (right, top), (right, bottom), (left, bottom), (left, top))
-        shapes.append(Edge(corners, hue=number))
+        shapes.append(Edge(corners, hue=count))
     return tuple(shapes)
