@@ -44,6 +44,8 @@ def cost(task: Task, targets: tuple[str, ...], batch: int) -> Cost:
     """One product a sample, or one for all samples of a dense layer."""
     form = _form(task, targets)
     _, channels, filters, _, places = form.counts
+    if places == 1 and form.target == "kernel" and batch == 1:
+        return Cost(moved=channels * filters, runs=filters, calls=6)
     if places == 1:
         size = _slice(task, form)
         sides = (batch, size, channels) if form.target == "narrow" else (size, channels, batch)
@@ -194,11 +196,18 @@ def _outer(task: Task, form: Windowed) -> list[str]:
     """dyᵀ · x of all samples of a dense layer, in slices of the filters."""
     _, channels, filters, _, _ = form.counts
     size, dy, x = _slice(task, form), form.narrow, form.wide
-    if size == filters:
-        return [f"total = {dy}.T @ {x}"]
     count = filters // size
+    alone = [
+        "if N == 1:",
+        "    # nothing to add up: each entry is one product",
+        f"    total = {dy}.T * {x}",
+        "else:",
+    ]
+    if count == 1:
+        return [*alone, f"    total = {dy}.T @ {x}"]
     return [
-        "# in slices small enough for BLAS to read them where they are",
-        f"slices = {dy}.reshape(N, {count}, {size}).transpose(1, 2, 0)",
-        f"total = np.matmul(slices, {x})",
+        *alone,
+        "    # in slices small enough for BLAS to read them where they are",
+        f"    slices = {dy}.reshape(N, {count}, {size}).transpose(1, 2, 0)",
+        f"    total = np.matmul(slices, {x})",
     ]
