@@ -72,9 +72,9 @@ def claims(
     for claim in CLAIMS:
         progress(f"claim {claim.__name__}")
         results.append(claim(derivation, base if claim in EXACT else kernel))
-    for other in others:
+    if others:
         progress("agreement")
-        results.append(agreement(derivation, base, other))
+        results.append(agreement(derivation, base, others))
     if len(every) > 1:
         progress("strategies")
         results.append(strategies(derivation, base, every[1:], choices))

@@ -18,11 +18,15 @@ HALF = 7
 RELATIVE = 1e-12
 
 
-def agreement(derivation: Derivation, kernel: Kernel, other: Kernel) -> Claim | Omitted | None:
+def agreement(
+    derivation: Derivation, kernel: Kernel, others: tuple[Kernel, ...]
+) -> Claim | Omitted | None:
     """Compare all entries of all gradients: exactly for integers, else to rounding.
 
-    ``other`` is the same layer with its gradients in the other form.
+    ``others`` are the same layer with its gradients in the other forms.
     """
+    if not others:
+        return None
     equation = derivation.equation.at_sizes()
     batch = samples(equation)
     exact = arithmetic(equation) <= {"polynomial", "selecting"}
@@ -37,19 +41,24 @@ def agreement(derivation: Derivation, kernel: Kernel, other: Kernel) -> Claim | 
     if point is None:
         return Omitted("agreement", "undefined")
     dy = whole(batch_shape(equation, equation.output, batch))
-    first, second = (form.backward(dy, point) for form in (kernel, other))
+    first = kernel.backward(dy, point)
     count = 0
-    for tensor, expected in second.items():
-        scale = float(np.abs(expected).max(initial=0)) or 1.0
-        if exact and np.array_equal(first[tensor], expected):
+    for other in others:
+        second = other.backward(dy, point)
+        for tensor, expected in second.items():
+            name = equation.tensor(tensor).gradient
+            _same(kernel, name, first[tensor], expected, exact=exact)
             count += expected.size
-            continue
-
-        def equal(a: float, b: float, scale: float = scale) -> bool:
-            return a == b if exact else abs(a - b) <= RELATIVE * scale
-
-        name = equation.tensor(tensor).gradient
-        compare(kernel, "agreement", name, first[tensor], expected, equal)
-        count += expected.size
-    subject = tuple(equation.tensor(t).gradient for t in second)
+    subject = tuple(equation.tensor(t).gradient for t in first)
     return Claim("agreement", subject, (("entries", str(count)), ("exact", str(exact).lower())))
+
+
+def _same(kernel: Kernel, name: str, found: Array, expected: Array, *, exact: bool) -> None:
+    if exact and np.array_equal(found, expected):
+        return
+    scale = float(np.abs(expected).max(initial=0)) or 1.0
+
+    def equal(a: float, b: float) -> bool:
+        return a == b if exact else abs(a - b) <= RELATIVE * scale
+
+    compare(kernel, "agreement", name, found, expected, equal)

@@ -34,7 +34,7 @@ def kinds(layer, *forms):
 
 def test_a_small_polynomial_layer_has_symbolic_and_integer_claims():
     made, omitted = kinds(SMALL, "scatter", "gather")
-    assert made == ["symbolic", "integer", "agreement"]  # one form is the kernel itself
+    assert made == ["symbolic", "integer", "agreement"]
     assert omitted == []
 
 
