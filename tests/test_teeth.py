@@ -180,7 +180,7 @@ POOL = [
     ids=[mutant[0] for mutant in POOL],
 )
 def test_a_mutant_of_a_max_pool_is_disproved(function, old, new, wrong):
-    mutant = mutated(source_of(MAX_POOL), function, old, new)
+    mutant = mutated(source_of(MAX_POOL, "scatter"), function, old, new)
     with pytest.raises(Disproved, match=rf"{named('selecting')} at {wrong}\[\d(,\d)*\]"):
         verify(derivation_of(MAX_POOL), mutant)
 
@@ -196,7 +196,7 @@ def test_a_mutant_of_a_max_pool_is_disproved(function, old, new, wrong):
     ids=["ties not shared", "always two ties", "another divisor", "another divisor backward"],
 )
 def test_a_mutant_of_a_sharing_pool_is_disproved(layer, function, old, new, claim):
-    mutant = mutated(source_of(layer), function, old, new)
+    mutant = mutated(source_of(layer, "scatter"), function, old, new)
     with pytest.raises(Disproved, match=named(claim)):
         verify(derivation_of(layer), mutant)
 
@@ -216,6 +216,30 @@ def test_a_mutant_of_a_smooth_layer_is_disproved(function, old, new, wrong):
     mutant = mutated(source_of(SMOOTH), function, old, new)
     with pytest.raises(Disproved, match=rf"{named('numeric')} at {wrong}\["):
         verify(derivation_of(SMOOTH), mutant)
+
+
+FAST = {
+    "a convolution": derive.conv(input=(3, 9, 9), kernel=(3, 3), filters=4, padding=1, bias=True),
+    "a strided one": derive.conv(input=(4, 9, 9), kernel=(3, 3), filters=4, stride=2, groups=2),
+    "a tiny one": derive.conv(input=(3, 3), kernel=(2, 2)),
+    "a max pool": MAX_POOL,
+    "a mean pool": pool_layer((2, 9, 9), (3, 3), stride=2, op="mean"),
+    "a dense layer": derive.dense(input=(8,), units=3),
+}
+
+
+@pytest.mark.parametrize("layer", FAST.values(), ids=FAST.keys())
+def test_a_mutant_of_any_way_through_a_kernel_is_disproved(layer):
+    source, choices = source_of(layer), pipeline.program(derivation_of(layer)).choices
+    verify(derivation_of(layer), source, choices=choices)
+    functions = {name for choice in choices for _, name, _ in choice.calls}
+    assert len(functions) > 2  # there are fast ways, not only the general one
+    for name in sorted(functions):
+        start = source.index(f"def {name}(")
+        place = source.index("\n    return ", start) + len("\n    return ")
+        mutant = f"{source[:place]}2 * {source[place:]}"
+        with pytest.raises(Disproved):
+            verify(derivation_of(layer), mutant, choices=choices)
 
 
 def test_scatter_and_gather_that_differ_are_disproved():
