@@ -29,6 +29,7 @@ from ...programs import (
     Method,
     Name,
     Return,
+    names,
 )
 from .. import general
 from ..snippets import snippet
@@ -101,11 +102,30 @@ def _masked(task: Task, target: str, value: Array) -> tuple[Action, ...]:
 def _in_place(task: Task, value: Array) -> tuple[Action, ...]:
     """The result over an operand that is not read afterwards."""
     match value:
-        case Binary("*" | "+" | "-" as op, Name(array), rest) if array in task.spare:
-            return Let(Name(array), rest, f"{op}="), Return(Name(array))
+        case Binary("*" | "+" | "-"):
+            array = _first(value)
+            if array in task.spare and (lines := _step_by_step(value, array)):
+                return *lines, Return(Name(array))
         case Invoke(fn, args, ()) if fn in IN_PLACE:
             arrays = [a.id for a in args if isinstance(a, Name) and a.id in task.spare]
             if arrays:
                 over = Invoke(fn, args, (("out", Name(arrays[0])),))
                 return Do(over), Return(Name(arrays[0]))
+    return ()
+
+
+def _first(value: Array) -> str:
+    """``dy`` of ``dy * y * (1 - y)``."""
+    while isinstance(value, Binary):
+        value = value.left
+    return value.id if isinstance(value, Name) else ""
+
+
+def _step_by_step(value: Array, array: str) -> tuple[Action, ...]:
+    """``dy *= y`` and ``dy *= 1 - y``; nothing if the array is read again on the way."""
+    match value:
+        case Binary("*" | "+" | "-" as op, left, right) if array not in names(right):
+            before = _step_by_step(left, array)
+            if before or left == Name(array):
+                return *before, Let(Name(array), right, f"{op}=")
     return ()
