@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from .equations import Statement
+from .toom import Toom
 
 
 class Array:
@@ -186,7 +187,8 @@ class Call:
 
     ``multiply_adds`` are those of matrix products, a sample; ``scratch`` the bytes, in float32,
     of the buffers that are kept; ``seconds`` what the least batch takes: ``measured``, or as the
-    cost model has it. ``keeps`` is what it hands on behind the targets.
+    cost model has it. ``keeps`` is what it hands on behind the targets. ``tooms`` has the
+    matrices of every axis that is summed by Cook and Toom's method.
     """
 
     targets: tuple[str, ...]
@@ -197,6 +199,7 @@ class Call:
     seconds: float = 0.0
     measured: bool = False
     keeps: tuple[str, ...] = ()
+    tooms: tuple[Toom, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -188,7 +188,7 @@ def _direction(
     return Direction(task, found, routines, price, share, measured)
 
 
-THREAD = 200e-6
+THREAD = 300e-6
 """Seconds of work that are worth handing to another thread."""
 
 
@@ -232,6 +232,7 @@ def _priced(direction: Direction, group: Group, batch: int) -> Call:
         seconds,
         direction.measured,
         routine.keeps,
+        routine.tooms,
     )
 
 

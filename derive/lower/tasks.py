@@ -9,6 +9,7 @@ from typing import Protocol
 from ..equations import Equation, Statement, Tensor
 from ..machines import DEFAULT, Cost, Machine
 from ..programs import Constant, Function
+from ..toom import Toom
 from .windowed import Windowed
 
 Forms = tuple[tuple[Statement, ...], ...]
@@ -63,13 +64,14 @@ class Routine:
     ``function`` returns the targets in their order, (N, ...) or shaped like the parameter.
     ``constants`` are module-level names that it reads. A forward function returns what
     ``keeps`` names behind the targets: fresh arrays if its last parameter ``keep`` is true, else
-    None.
+    None. ``tooms`` has the matrices of every axis that is summed by Cook and Toom.
     """
 
     targets: tuple[str, ...]
     function: Function
     constants: tuple[Constant, ...] = ()
     keeps: tuple[str, ...] = ()
+    tooms: tuple[Toom, ...] = ()
 
 
 class Strategy(Protocol):

@@ -21,6 +21,7 @@ from math import prod
 from ...bilinear import adjoint, correlation
 from ...machines import Cost, Machine
 from ...programs import Function
+from ...toom import Toom, toom
 from ..patches import Blocks
 from ..snippets import snippet
 from ..tasks import Routine, Task
@@ -187,7 +188,13 @@ def lower(task: Task, targets: tuple[str, ...]) -> Routine:
         "",
         (*given, *(c.name for c in known)),
     )
-    return Routine(targets, function, known)
+    return Routine(targets, function, known, tooms=_tooms(blocks))
+
+
+def _tooms(blocks: Blocks) -> tuple[Toom, ...]:
+    """The matrices of every axis with a window."""
+    tapped = (axis for axis in blocks.axes if axis.window.taps > 1)
+    return tuple(toom(axis.outputs, axis.window.taps) for axis in tapped)
 
 
 def _doc(

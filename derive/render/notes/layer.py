@@ -23,6 +23,7 @@ from ...documents import (
     Symbol,
 )
 from ...expressions import Reduce, walk
+from ...programs import Choice
 from ...specs import PLAIN, Style
 from ...trials import Example
 from ..mathematics.notation import COMMA, joined
@@ -39,6 +40,7 @@ from .setting import setting
 from .sheet import Sheet
 from .slips import slip_blocks
 from .steps import steps
+from .winograd import winograd_blocks
 
 
 def notes(
@@ -49,11 +51,13 @@ def notes(
     example: Example | None = None,
     *,
     chapter: bool = False,
+    choices: tuple[Choice, ...] = (),
 ) -> Document:
     """The notes of a derivation; ``source`` is the kernel's text, empty if there is none.
 
     ``example`` has the numbers of the worked example; without it there is none. A ``chapter``
-    leaves out what the notes of a network say once for all layers.
+    leaves out what the notes of a network say once for all layers. ``choices`` are the ways
+    through the kernel.
     """
     sheet = Sheet(derivation, style, example, chapter)
     blocks: list[Block] = []
@@ -71,6 +75,8 @@ def notes(
     blocks += example_blocks(example, sheet)
     blocks += slip_blocks(example, sheet)
     blocks += kernel_blocks(source, sheet)
+    if tooms := next((call.tooms for c in choices for call in c.calls if call.tooms), ()):
+        blocks += winograd_blocks(tooms, sheet.say)
     blocks += _proof(certificate, sheet)
     return Document(style.title or derivation.layer.title, tuple(blocks))
 
