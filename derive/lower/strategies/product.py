@@ -92,7 +92,7 @@ def _slice(task: Task, form: Windowed) -> int:
         most = min(most, task.machine.sliced_result // SAMPLES)
     if filters <= most:
         return filters
-    fits = [s for s in range(16, filters, 16) if filters % s == 0]
+    fits = [s for s in range(8, filters, 8) if filters % s == 0]
     small = [s for s in fits if s <= most]
     return small[-1] if small else fits[0] if fits else filters
 
