@@ -81,7 +81,7 @@ def parser(layer_name: str = DEFAULT) -> argparse.ArgumentParser:
         prog="python -m derive",
         description="Derives the gradients of a layer from its forward equation, explains every "
         "step, writes a NumPy kernel and proves that it is right.",
-        epilog="python -m derive build [--check] regenerates (or compares) what generated/MANIFEST "
+        epilog="python -m derive build [--check [--diff]] regenerates (or compares) what generated/MANIFEST "
         "lists. Exit codes: 0 done, 1 a claim or check failed or a file could not be written, "
         "2 bad input, 3 an outside tool is missing, 130 interrupted.",
         allow_abbrev=False,
@@ -129,6 +129,7 @@ def read(argv: Sequence[str]) -> Request | None:
 
     Raises UsageError with the flag, its value and what would be right.
     """
+    argv = _joined(argv)
     layer_name = _layer_name(argv)
     given, unknown = parser(layer_name).parse_known_args(list(argv))
     if unknown:
@@ -141,6 +142,18 @@ def read(argv: Sequence[str]) -> Request | None:
         options.read(given),
         **{flag: getattr(given, flag) for flag in ("json", "quiet", "dry_run", "check", "force")},
     )
+
+
+def _joined(argv: Sequence[str]) -> list[str]:
+    """``--input -3x3`` as ``--input=-3x3``: argparse takes what begins with ``-`` for a flag."""
+    out: list[str] = []
+    for word in argv:
+        flag = out[-1] if out else ""
+        if word[:1] == "-" and word[1:2].isdigit() and flag.startswith("--") and "=" not in flag:
+            out[-1] = f"{flag}={word}"
+        else:
+            out.append(word)
+    return out
 
 
 def _layer_name(argv: Sequence[str]) -> str:

@@ -2,7 +2,7 @@
 
 The MANIFEST has one command line a row, without the ``python -m derive`` in front; ``#`` starts
 a comment. ``--check`` writes nothing and fails on the first byte that differs, on a file that is
-missing and on an orphan inside a listed folder.
+missing and on an orphan inside a listed folder: one line a file, with ``--diff`` what differs.
 """
 
 from __future__ import annotations
@@ -38,9 +38,10 @@ def main(argv: Sequence[str]) -> int:
             files, facts = arrows.files(made, request.options), arrows.facts(made)
             if not given.check:
                 writing.write(folder, files, facts, force=given.force)
-            elif found := writing.difference(folder, writing.sealed(folder, files, facts)):
+            elif found := writing.differences(folder, writing.sealed(folder, files, facts)):
                 differing.append(folder)
-                terminal.show(found)
+                if not given.quiet:
+                    terminal.show(_told(found, whole=given.diff))
         except DeriveError as error:
             error.args = (f"{MANIFEST}, row {row}: {error}",)
             raise
@@ -48,17 +49,28 @@ def main(argv: Sequence[str]) -> int:
             terminal.show(f"{'same' if given.check else 'written'}  {folder}\n")
     if differing:
         names = ", ".join(str(folder) for folder in differing)
-        raise OutputError(f"not what is derived now: {names}; python -m derive build rewrites it")
+        more = "" if given.diff else ", --diff shows what differs"
+        rewrite = f"python -m derive build rewrites it{more}"
+        raise OutputError(f"not what is derived now: {names}; {rewrite}")
     return 0
+
+
+def _told(found: Sequence[writing.Different], *, whole: bool) -> str:
+    """A line for every file that differs; ``whole`` adds its diff."""
+    return "".join(f"{one.line}\n{one.diff if whole else ''}" for one in found)
 
 
 def _read(argv: Sequence[str]) -> argparse.Namespace:
     parser = arguments.Parser(prog="python -m derive build", allow_abbrev=False)
     parser.add_argument("--check", action="store_true", help="write nothing, compare")
+    parser.add_argument("--diff", action="store_true", help="with --check: show what differs")
     parser.add_argument("--out", metavar="DIR", default="generated", help="default ./generated")
     parser.add_argument("--force", action="store_true", help="overwrite others' files too")
     parser.add_argument("--quiet", action="store_true", help="print nothing")
-    return parser.parse_args(list(argv))
+    given = parser.parse_args(list(argv))
+    if given.diff and not given.check:
+        raise UsageError("--diff goes with --check only")
+    return given
 
 
 def _requests(out: Path) -> Iterator[tuple[int, Request]]:

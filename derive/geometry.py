@@ -57,13 +57,19 @@ def _axis(name: str, text: str, part: str) -> Value:
 def _whole(name: str, text: str, digits: str) -> int:
     if not _NUMBER.fullmatch(digits):
         shown = text if len(text) <= 60 else text[:57] + "..."
-        raise UsageError(
-            f"{name} (={shown!r}) is not a size: {digits[:20]!r} is no whole number "
-            "(write 3, 3x3 or 1,2x0,1 with the digits 0 to 9)"
-        )
+        raise UsageError(f"{name} (={shown!r}) is not a size: {_why_not(digits)}")
     if len(digits) > 7 or int(digits) > LARGEST:
         raise UsageError(f"{name} (={digits[:20]}) is too large: at most {LARGEST}")
     return int(digits)
+
+
+def _why_not(digits: str) -> str:
+    if _NUMBER.fullmatch(digits[1:]) and digits[0] in "-\u2212":
+        return f"{digits[:20]} is below 0"
+    if "×" in digits:
+        return "× must be the letter x, as in 3x3"
+    how = "(write 3, 3x3 or 1,2x0,1 with the digits 0 to 9)"
+    return f"{digits[:20]!r} is no whole number {how}"
 
 
 def text(value: object) -> str:

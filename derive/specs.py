@@ -74,11 +74,8 @@ class Style:
         if self.index_base not in (0, 1):
             raise UsageError(f"index_base (={str(self.index_base)[:20]!r}) must be 0 or 1")
         for name in ("title", "templates"):
-            text = getattr(self, name)
-            if any(not c.isprintable() for c in text) or len(text) > LONGEST_TITLE:
-                raise UsageError(
-                    f"{name} (={text[:40]!r}) must be one line, at most {LONGEST_TITLE} characters"
-                )
+            if reason := _not_a_line(getattr(self, name)):
+                raise UsageError(f"{name} (={getattr(self, name)[:40]!r}) {reason}")
 
     @property
     def arguments(self) -> tuple[str, ...]:
@@ -91,6 +88,18 @@ class Style:
             *(("--language", self.language) if self.language != "en" else ()),
             *(("--templates", self.templates) if self.templates else ()),
         )
+
+
+def _not_a_line(text: str) -> str:
+    """Why a text cannot stand in one line, as the end of a sentence; empty if it can."""
+    if len(text) > LONGEST_TITLE:
+        return f"must have at most {LONGEST_TITLE} characters, it has {len(text)}"
+    for c in text:
+        if c in "\n\r\x0b\x0c\x85\u2028\u2029":
+            return "must be one line"
+        if not c.isprintable():
+            return f"has a character that cannot be seen, U+{ord(c):04X}"
+    return ""
 
 
 LONGEST_TITLE = 200

@@ -20,6 +20,7 @@ import json
 import os
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -99,31 +100,60 @@ def certificate_text(facts: Facts) -> str:
     return json.dumps(facts, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
 
 
-def difference(folder: Path, files: Files) -> str:
-    """A unified diff from what is in ``folder`` to ``files``; empty if they are the same.
+@dataclass(frozen=True)
+class Different:
+    """A file that is not what is derived now, in one line; ``diff`` as far as it helps."""
+
+    line: str
+    diff: str = ""
+
+
+def differences(folder: Path, files: Files) -> list[Different]:
+    """What of ``folder`` is not as in ``files``, one a file; empty if they are the same.
 
     Bytes only have to be there and to have the hash that the certificate holds. A file of the
     folder that ``files`` does not have and its certificate does not list is reported too;
     hidden files and ``__pycache__`` are not looked at.
     """
-    lines: list[str] = []
+    found: list[Different] = []
     for name, content in sorted(files.items()):
-        there = _bytes(folder / name)
+        path, there = folder / name, _bytes(folder / name)
         if there is None:
-            lines.append(f"missing: {folder / name}\n")
+            found.append(Different(f"missing: {path}"))
         elif not isinstance(content, str):
             if _owned(folder).get(name) != _sha256(there):
-                lines.append(f"changed: {folder / name} is not the file that was certified\n")
+                found.append(Different(f"changed: {path} is not the file that was certified"))
         elif there != content.encode():
-            old = there.decode(errors="replace").splitlines(keepends=True)
-            new = content.splitlines(keepends=True)
-            label = str(folder / name)
-            lines += difflib.unified_diff(old, new, label, f"{label} (derived)")
+            found.append(_changed(path, there.decode(errors="replace"), content))
     for path in sorted(folder.iterdir()) if folder.is_dir() else []:
         listed = path.name in files or path.name in _owned(folder)
         if not listed and not path.name.startswith((".", "__pycache__")):
-            lines.append(f"only in {folder}: {path.name}, which no derivation makes\n")
-    return "".join(line if line.endswith("\n") else line + "\n" for line in lines)
+            found.append(Different(f"only in {folder}: {path.name}, which no derivation makes"))
+    return found
+
+
+LINES, LETTERS = 200, 400
+"""Lines of a file's diff, and letters of a line, that are shown."""
+
+
+def _changed(path: Path, old: str, new: str) -> Different:
+    label, there, derived = str(path), old.splitlines(), new.splitlines()
+    lines = list(difflib.unified_diff(there, derived, label, f"{label} (derived)", lineterm=""))
+    gone = sum(line.startswith("-") for line in lines[2:])
+    come = sum(line.startswith("+") for line in lines[2:])
+    if not lines:
+        return Different(f"changed: {path}, only the ends of its lines")
+    shown = [line if len(line) <= LETTERS else line[:LETTERS] + " …" for line in lines[:LINES]]
+    if len(lines) > LINES:
+        shown.append(f"… {len(lines) - LINES} more lines of this diff")
+    told = f"changed: {path}, lines that go: {gone}, that come: {come}"
+    return Different(told, "\n".join(shown) + "\n")
+
+
+def difference(folder: Path, files: Files) -> str:
+    """A unified diff from what is in ``folder`` to ``files``; empty if they are the same."""
+    found = differences(folder, files)
+    return "".join(one.diff or f"{one.line}\n" for one in found)
 
 
 # -- who owns a file -------------------------------------------------------------------------

@@ -196,6 +196,31 @@ def test_a_mistake_in_the_manifest_names_its_row(
     assert message in capsys.readouterr().err
 
 
+def test_build_check_has_a_line_for_a_file_and_its_diff_where_that_is_asked_for(
+    elsewhere: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = elsewhere / "generated"
+    folder.mkdir()
+    (folder / "MANIFEST").write_text("--input 3x3 --kernel 2x2\n")
+    assert main(["build", "--quiet"]) == 0
+    page, notes = (folder / "conv2d_3x3_k2x2" / f"notes.{end}" for end in ("html", "tex"))
+    page.write_text("<p>\n" * 1000)
+    notes.write_text(notes.read_text() + "% mine\n")
+    assert main(["build", "--check"]) == 1
+    first, second = capsys.readouterr().out.splitlines()
+    assert first.startswith("changed: generated/conv2d_3x3_k2x2/notes.html, lines that go: 1000,")
+    where = "generated/conv2d_3x3_k2x2/notes.tex"
+    assert second == f"changed: {where}, lines that go: 1, that come: 0"
+    assert main(["build", "--check", "--diff"]) == 1
+    printed = capsys.readouterr().out
+    assert "\n-% mine\n" in printed
+    assert len(printed.splitlines()) < 250
+    assert "more lines of this diff" in printed
+    assert main(["build", "--check", "--quiet"]) == 1
+    assert capsys.readouterr().out == ""
+    assert main(["build", "--diff"]) == 2
+
+
 def test_build_without_a_manifest_is_one_message(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["build"]) == 1
     assert "generated/MANIFEST" in capsys.readouterr().err
@@ -220,6 +245,14 @@ def test_the_committed_package_is_what_is_derived_now(
         (["--layer", "convv"], "layer (='convv') is unknown; did you mean conv?"),
         (["--input", "3x3"], "layer conv needs --kernel"),
         (["--input"], "--input: expected one argument"),
+        (["--input", "-3x3", "--kernel", "2"], "--input (='-3x3') is not a size: -3 is below 0"),
+        (["--input", "3×3", "--kernel", "2"], "× must be the letter x, as in 3x3"),
+        (
+            [*TOY, "--title", "a\u200bb"],
+            "--title (='a\\u200bb') has a character that cannot be seen",
+        ),
+        ([*TOY, "--title", "a\nb"], "--title (='a\\nb') must be one line"),
+        ([*TOY, "--title", 201 * "a"], "must have at most 200 characters, it has 201"),
         ([*TOY, "--index-base", "2"], "--index-base (='2') must be 0 or 1"),
         (
             [*TOY, "--formats", "py,docx"],
