@@ -81,9 +81,9 @@ def parser(layer_name: str = DEFAULT) -> argparse.ArgumentParser:
         prog="python -m derive",
         description="Derives the gradients of a layer from its forward equation, explains every "
         "step, writes a NumPy kernel and proves that it is right.",
-        epilog="python -m derive build [--check [--diff]] regenerates (or compares) what generated/MANIFEST "
-        "lists. Exit codes: 0 done, 1 a claim or check failed or a file could not be written, "
-        "2 bad input, 3 an outside tool is missing, 130 interrupted.",
+        epilog="python -m derive build [--check [--diff]] regenerates (or compares) what "
+        "generated/MANIFEST lists. Exit codes: 0 done, 1 a claim or check failed or a file could "
+        "not be written, 2 bad input, 3 an outside tool is missing, 130 interrupted.",
         allow_abbrev=False,
     )
     made.add_argument("--layer", metavar="NAME", help=f"the layer (default {DEFAULT})")
