@@ -110,7 +110,7 @@ class Blocks:
 
 
 def cost(task: Task, targets: tuple[str, ...], batch: int) -> Cost:
-    """One product of (F, C·K) and (C·K, width) for every row of outputs, or for some filters."""
+    """One product of (F, C·K) and (C·K, width) for every row, which reads the whole kernel."""
     form = _form(task, targets)
     blocks = Blocks.of(task, form)
     filters, tiles = form.counts[2], batch * blocks.count
@@ -126,6 +126,7 @@ def cost(task: Task, targets: tuple[str, ...], batch: int) -> Cost:
             ),
         ),
         moved=tiles * high * blocks.block * blocks.width
+        + tiles * blocks.rows * filters * blocks.depth
         + 2 * batch * form.counts[1] * prod(w.size for w in form.windows),
         runs=tiles * high * blocks.block * runs + batch * form.windows[0].size * form.counts[1],
         calls=tiles * 4 + batch + 8,
