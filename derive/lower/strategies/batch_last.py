@@ -103,7 +103,7 @@ def cost(task: Task, targets: tuple[str, ...], batch: int) -> Cost:
         _, channels, filters, _, places = form.counts
         wide = channels * prod(w.size for w in form.windows)
         # dy is turned once
-        turned = 4 * wide + 2 * filters * places * (form is forms[0])
+        turned = 4 * wide + 4 * filters * places * (form is forms[0])
         own = _wide_cost(form) if form.target == "wide" else _columns_cost(form, task)
         blocks = -(-batch // BLOCK)
         ((often, *sides),) = own.products
@@ -121,9 +121,10 @@ def _wide_cost(form: Windowed) -> Cost:
     """Eight samples: planes of all taps, each added as one run."""
     _, channels, filters, taps, places = form.counts
     steps = form.windows[0].outputs if len(form.windows) > 1 else 1
+    depth = channels * taps
     return Cost(
-        ((steps, channels * taps, BLOCK * places // steps, filters),),
-        moved=_planes(form) + _plane(form) * channels,
+        ((steps, depth, BLOCK * places // steps, filters),),
+        moved=_planes(form) + _plane(form) * channels + depth * BLOCK * places / 2,
         calls=1.2 * taps + 4,
         scratch=_planes(form),
     )
@@ -134,15 +135,15 @@ def _columns_cost(form: Windowed, task: Task) -> Cost:
     _, channels, filters, taps, places = form.counts
     count, last = form.windows[0].outputs // _rows(form, task), form.windows[-1]
     depth, width = channels * taps, BLOCK * places
-    sides = (filters, width // count, depth)
-    if form.target == "kernel":
-        sides = (depth, filters, width // count)
+    sides, added = (filters, width // count, depth), 0
+    if form.target == "kernel":  # every tile's product is added to the total
+        sides, added = (depth, filters, width // count), 3 * count * depth * filters
     return Cost(
         ((count, *sides),),
-        moved=depth * width,
+        moved=depth * width + added,
         runs=depth * form.windows[0].outputs * (last.outputs if last.stride > 1 else 1),
         calls=3 * count + 3,
-        scratch=depth * width // count,
+        scratch=depth * width // count + (2 * depth * filters if added else 0),
     )
 
 
