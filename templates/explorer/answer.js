@@ -43,15 +43,29 @@ class Answer {
     const slots = { cell: view.letters(current.name, current.flat), count, gradient: tensor, tensor };
     const summed = count > 1 && parts.length === 1 && parts[0].op === "sum";
     const { of, turned } = model.tensors[source.name], made = source.name === current.name;
-    const key = !made && source.name !== "d" + current.name ? "upstream"
+    const inside = (such) => parts.flatMap(({ items }) => items).map(({ body }) => found(body, such)).find(Boolean);
+    const winner = inside((node) => node.kind === "winner"), extreme = ["max", "min"].includes(parts[0]?.op) ? parts[0].op : "";
+    const key = !made && source.name !== "d" + current.name ? (extreme ? "upstream_" + ties : "upstream")
       : !count ? (made ? "nothing" : "nothing_back")
-      : made && !of ? (count > 1 ? "computed" : "computed_one")
+      : made && !of ? (count < 2 ? "computed_one" : extreme && parts.length === 1 ? "computed_" + extreme : "computed")
+      : winner ? (made ? "gradient_" : "given_") + winner.op
       : (made ? "gradient" : "given") + (summed ? "" : "_one");
     const out = view.phrase(key, slots);
-    if (summed && turned) out.push(" ", ...view.phrase("turned", { kernel: view.letters(turned) }));
+    if (summed && turned && !winner) out.push(" ", ...view.phrase("turned", { kernel: view.letters(turned) }));
+    if (winner || inside((node) => node.kind === "call" && (COMPARE[node.fn] || node.fn === "where"))) out.push(" ", ...view.phrase("bracket"));
+    if (winner?.body) {
+      const writer = new Writer(model, asMathML), letters = winner.over.flatMap((name, k) => [...(k ? [ml("mo", [","])] : []), writer.letter(name)]);
+      out.push(" ", ...view.phrase("starred", { letters: ml("math", letters) }));
+    }
     const winners = view.numbers ? model.winners(source.name, source.flat) : [];
     if (winners.length > 1) out.push(" ", ...view.phrase("tie_" + ties, { count: winners.length }));
     return out;
+  }
+
+  /** Says why something is not taken, to everybody. */
+  refuse(text) {
+    this.sentence.textContent = this.live.textContent = text;
+    this.formula.replaceChildren();
   }
 
   /** A line of the formula; it may break between its pieces. */

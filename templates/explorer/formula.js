@@ -5,7 +5,7 @@ const [SUM, PRODUCT, ATOM] = [1, 2, 3];
 const COMPARE = { eq: "=", ne: "≠", lt: "<", le: "≤", gt: ">", ge: "≥" };
 const OPPOSITE = { eq: "ne", ne: "eq", lt: "ge", ge: "lt", gt: "le", le: "gt" };
 const WORD = { maximum: "max", minimum: "min", sign: "sgn" };
-const TEX_SIGN = { "−": "-", "·": "\\cdot ", "⋯": "\\cdots ", "≠": "\\ne ", "≤": "\\le ", "≥": "\\ge ", "∋": "\\ni ", "∂": "\\partial ", "π": "\\pi " };
+const TEX_SIGN = { "−": "-", "·": "\\cdot ", "⋯": "\\cdots ", "≠": "\\ne ", "≤": "\\le ", "≥": "\\ge ", "∋": "\\ni ", "∈": "\\in ", "∂": "\\partial ", "π": "\\pi " };
 
 /** A number for reading: whole numbers as they are, others to some digits. */
 function shown(value, digits = 4) {
@@ -24,7 +24,7 @@ function brief(value) {
   return value.toFixed(size < 10 ? 2 : size < 100 ? 1 : 0).replace("-", "−");
 }
 
-const INFIX = ["+", "−", "=", "·", ",", "∋"];
+const INFIX = ["+", "−", "=", "·", ",", "∋", "∈"];
 const MATHML = "http://www.w3.org/1998/Math/MathML";
 function ml(tag, children = [], attributes = {}) {
   const element = document.createElementNS(MATHML, tag);
@@ -43,15 +43,17 @@ const asMathML = {
   number: (text) => ml("mn", [text]),
   word: (text) => ml("mi", [text], { mathvariant: "normal" }),
   name: ([base, sub, marks]) => {
-    const letter = ml("mi", [base + marks.replace("*", "∗")]);
+    const bare = ml("mi", [base + marks.replace("*", "")]);
+    const letter = marks.endsWith("*") ? ml("msup", [bare, ml("mo", ["∗"])]) : bare;
     return sub ? ml("msub", [letter, ml("mi", [sub], { mathvariant: "normal" })]) : letter;
   },
   entry: (letter, at) => (at.length ? ml("msub", [letter, ml("mrow", at.flatMap((n, k) =>
-    [...(k ? [ml("mo", [","], { rspace: "0.05em" })] : []), ml("mn", [String(n)])]))]) : letter),
+    [...(k ? [ml("mo", [","], { rspace: "0.05em" })] : []), typeof n === "object" ? n : ml("mn", [String(n)])]))]) : letter),
   fraction: (top, bottom) => ml("mfrac", [top, bottom]),
   power: (base, top) => ml("msup", [base, top]),
   fence: (left, body, right) => ml("mrow", [ml("mo", [left]), body, ml("mo", [right])]),
   root: (body) => ml("msqrt", [body]),
+  best: (word, below, body) => ml("mrow", [ml("munder", [asMathML.word(word), below]), ml("mspace", [], { width: "0.17em" }), body]),
 };
 
 const asTeX = {
@@ -66,11 +68,12 @@ const asTeX = {
   power: (base, top) => "{" + base + "}^{" + top + "}",
   fence: (left, body, right) => "\\left" + left + " " + body + " \\right" + right,
   root: (body) => "\\sqrt{" + body + "}",
+  best: (word, below, body) => "\\operatorname*{" + word + "}_{" + below + "} " + body,
 };
 
 const asText = {
   row: (...items) => items.join(""),
-  sign: (text) => (/[+−=≠<>≤≥∋]/.test(text) ? " " + text + " " : text),
+  sign: (text) => (/[+−=≠<>≤≥∋∈]/.test(text) ? " " + text + " " : text),
   minus: () => "−",
   number: (text) => text,
   word: (text) => text,
@@ -80,6 +83,7 @@ const asText = {
   power: (base, top) => base + "^" + top,
   fence: (left, body, right) => left + body + right,
   root: (body) => "√(" + body + ")",
+  best: (word, below, body) => word + "[" + below + "](" + body + ")",
 };
 
 /** Writes with one printer, in letters or (`numbers`) with the values of entries. */
@@ -147,6 +151,7 @@ class Writer {
     if (node.kind === "read") {
       return this.numbers ? this.value(this.model.value(node.tensor, node.flat)) : [ATOM, this.entry(node.tensor, node.flat)];
     }
+    if (node.kind === "open") return [ATOM, this.open(node)];
     if (node.kind === "sum") return this.sum(node);
     return node.kind === "winner" ? this.winner(node) : this.call(node.fn, node.args);
   }
@@ -163,15 +168,33 @@ class Writer {
       items.length > 1 ? p.fence("(", row, ")") : row)];
   }
 
-  /** [argmax(…) ∋ x]: whether the entry wins; shared wins are divided by their number. */
-  winner({ op, own, candidates, ties, share }) {
-    const { p } = this;
-    if (this.numbers) return this.value(share);
-    const few = candidates.length > 4 ? [...candidates.slice(0, 2), null, candidates[candidates.length - 1]] : candidates;
-    const listed = few.flatMap((one, k) => [...(k ? [p.sign(",")] : []), one ? this.tight(one, SUM) : p.sign("⋯")]);
-    const best = () => p.row(p.word("arg" + op), p.fence("(", p.row(...listed.map(again)), ")"));
-    const won = p.fence("[", p.row(best(), p.sign(ties === "first" ? "=" : "∋"), this.tight(own, SUM)), "]");
-    return ties === "first" ? [ATOM, won] : [PRODUCT, p.fraction(won, p.fence("|", best(), "|"))];
+  /** [(u,v) = argmax …]: whether the tap wins; shared wins are divided by their number. */
+  winner(node) {
+    const { p } = this, first = node.ties === "first";
+    if (this.numbers) return this.value(node.share);
+    const row = (items) => p.row(...items.flatMap((item, k) => [...(k ? [p.sign(",")] : []), item]));
+    const at = row(node.place.map((k) => p.number(String(k))));
+    const own = !node.body ? this.tight(node.own, SUM) : node.place.length > 1 ? p.fence("(", at, ")") : at;
+    const best = () => (node.body ? p.best("arg" + node.op, row(node.over.map((name) => this.letter(name))), this.tight(node.body, PRODUCT))
+      : p.row(p.word("arg" + node.op), p.fence("(", row(node.candidates.map((one) => this.tight(one, SUM))), ")")));
+    const won = p.fence("[", p.row(own, p.sign(first ? "=" : "∈"), best()), "]");
+    return first ? [ATOM, won] : [PRODUCT, p.fraction(won, p.fence("|", best(), "|"))];
+  }
+
+  letter(name) { return this.p.name(this.model.scene.names[name]); }
+
+  /** A read in whose subscripts letters are left, all counted from the base. */
+  open({ tensor, axes }) {
+    const { p } = this, { names, base } = this.model.scene;
+    return p.entry(p.name(names[tensor]), axes.map(([constant, left]) => {
+      const moved = left.reduce((total, [, factor]) => total - factor * base, constant + base), out = [];
+      if (moved || !left.length) out.push(p.number(shown(moved)));
+      for (const [name, factor] of left) {
+        if (out.length || factor < 0) out.push(factor < 0 && !out.length ? p.minus() : p.sign(factor < 0 ? "−" : "+"));
+        out.push(...(Math.abs(factor) === 1 ? [] : [p.number(String(Math.abs(factor)))]), this.letter(name));
+      }
+      return p.row(...out);
+    }));
   }
 
   call(fn, args) {

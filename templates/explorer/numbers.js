@@ -71,7 +71,8 @@ class Model {
     this.makers = {};
     for (const [name, tensor] of Object.entries(this.tensors)) {
       this.sizes[name] = tensor.shape.reduce((a, b) => a * b, 1);
-      if (tensor.fill) this.given[name] = Model.first(tensor, this.sizes[name]);
+      if (tensor.first) this.given[name] = Float64Array.from(tensor.first);
+      else if (tensor.fill) this.given[name] = Model.first(tensor, this.sizes[name]);
     }
     this.forget();
   }

@@ -103,8 +103,41 @@ class Terms {
     const own = this.settle(body, { ...env, ...named }, null);
     this.model.taps(over, [], body, op)(env, (inner) => { candidates.push(this.settle(body, inner, null)); });
     const share = this.model.share(["w", op, over, body, at, ties])(env);
-    return { kind: "winner", op, own, candidates, ties, share };
+    const place = over.map((index) => named[index] + this.model.scene.base);
+    return { kind: "winner", op, own, candidates, ties, place, share, over, body: this.open(body, env, over) };
   }
+
+  /** The expression with the indices `over` left as letters; null where it has no such form. */
+  open(node, env, over) {
+    if (node[0] === "r") {
+      const axes = node[2].map((axis) => (axis.length === 1 ? partly(axis[0], env, over) : null));
+      return axes.includes(null) ? null : { kind: "open", tensor: node[1], axes };
+    }
+    if (node[0] !== "c") return typeof node === "number" || node[0] === "q" ? this.settle(node, env, null) : null;
+    const args = node.slice(2).map((arg) => this.open(arg, env, over));
+    return args.includes(null) ? null : { kind: "call", fn: node[1], args };
+  }
+}
+
+/** An index expression as `[constant, [[name, coefficient], …]]`, only the names in `over` left. */
+function partly(value, env, over) {
+  const terms = typeof value === "number" ? [value] : typeof value === "string" ? [0, value, 1] : value;
+  if (terms[0] === "/") return null;
+  let constant = terms[0];
+  const left = [];
+  for (let k = 1; k < terms.length; k += 2) {
+    if (over.includes(terms[k])) left.push([terms[k], terms[k + 1]]);
+    else constant += env[terms[k]] * terms[k + 1];
+  }
+  return [constant, left];
+}
+
+/** The first part of a settled expression that is such. */
+function found(node, such) {
+  if (!node || such(node)) return node ?? null;
+  const inner = node.kind === "call" ? node.args : node.kind === "sum" ? node.items.map((item) => item.body) : [];
+  for (const one of inner) { const hit = found(one, such); if (hit) return hit; }
+  return null;
 }
 
 /** Every entry that a settled expression reads; `weak` ones only decide. */

@@ -1,5 +1,13 @@
 // The view: grids and the answer below them, and what the pointer and the keys do.
 
+/** One size for all cells, from the longest side there is. */
+function cellSize(tensors) {
+  const sides = Object.values(tensors).flatMap(({ shape, pads }) =>
+    shape.map((size, k) => (k < shape.length - 2 ? 0 : size + (pads ? pads[k][0] + pads[k][1] : 0))));
+  const most = Math.max(1, ...sides.map((side) => Math.min(side, 12)));
+  return most <= 4 ? 46 : most <= 7 ? 40 : 32;
+}
+
 class View extends Wording {
   constructor(element, scene) {
     super(new Model(scene));
@@ -15,7 +23,7 @@ class View extends Wording {
   build() {
     const { scene } = this.model;
     this.grids = {};
-    this.size = this.cellSize();
+    this.size = cellSize(this.model.tensors);
     const columns = scene.columns.map((names) => make("div", "column", names.map((name) => {
       this.grids[name] = new Grid(this, name);
       return this.grids[name].element;
@@ -37,14 +45,6 @@ class View extends Wording {
     this.arrange();
     this.listen();
     this.light();
-  }
-
-  /** One size for all cells, from the longest side there is. */
-  cellSize() {
-    const sides = Object.values(this.model.tensors).flatMap(({ shape, pads }) =>
-      shape.map((size, k) => (k < shape.length - 2 ? 0 : size + (pads ? pads[k][0] + pads[k][1] : 0))));
-    const most = Math.max(1, ...sides.map((side) => Math.min(side, 12)));
-    return most <= 4 ? 46 : most <= 7 ? 40 : 32;
   }
 
   /** Uses the whole page if the column of text is too narrow; sets gradients side by side if all fit. */
@@ -140,7 +140,10 @@ class View extends Wording {
       if (done) return;
       const value = Number(field.value.replace(",", ".").replace("−", "-"));
       const fits = field.value.trim() !== "" && Number.isFinite(value) && (!classes || (Number.isInteger(value) && value >= 0 && value < classes));
-      if (keep && !fits) return field.setAttribute("aria-invalid", "true");
+      if (keep && !fits) {
+        field.setAttribute("aria-invalid", "true");
+        return this.answer.refuse(this.words(classes ? "not_class" : "not_number", { text: field.value.trim(), last: classes - 1 }));
+      }
       done = true;
       if (keep) this.model.set(name, flat, value);
       this.rewrite();
@@ -153,6 +156,7 @@ class View extends Wording {
         event.preventDefault();
       }
     });
+    field.addEventListener("input", () => field.removeAttribute("aria-invalid"));
     field.addEventListener("blur", () => { leave(true); leave(false); });
     cell.replaceChildren(field);
     field.focus();

@@ -100,7 +100,7 @@ def test_an_upstream_entry_goes_to_everything_its_output_was_made_of(
 
 
 def test_the_kernel_is_called_turned_where_that_was_proved(page: Callable[..., Any]) -> None:
-    turned = "x1,1 takes part in 4 products. A slope comes back along each, and "
+    turned = "x1,1 takes part in 4 products. Each of them sends a part of the gradient back, and "
     for layer, said in (
         (toy(), True),
         (derive.conv(input=(3, 3), kernel=(2, 2), flip=True), False),
@@ -285,6 +285,24 @@ def test_the_winners_of_a_pool_are_marked_by_its_rule(page: Callable[..., Any], 
     assert ("share" in shown.text(".sentence")) == (ties == "split")
 
 
+def test_a_bracket_of_a_maximum_says_which_tap_wins_as_the_notes_do(
+    page: Callable[..., Any],
+) -> None:
+    shown = page(derive.max_pool(input=(5, 5), kernel=3, stride=2), hash_="#dx_0_2")
+    won = "g[0,1]·[(0,0) = argmax[u*,v*](x[u*,2 + v*])] + g[0,0]·[(0,2) = argmax[u*,v*](x[u*,v*])]"
+    assert shown.text("[aria-live]") == f"∂L/∂x[0,2] = {won}"
+    assert "bracket is 1 where" in shown.text(".sentence")
+    assert "product" not in shown.text(".sentence")
+    assert shown.text(".piece[data-term='1'] msup") == "u∗"
+    shown.open("#dy_0_0")
+    assert "to the winner alone" in shown.text(".sentence")
+    largest = derive.max_pool(input=(5, 5), kernel=3, stride=2, ties="split")
+    shown = page(largest, hash_="#x_1_2", style=Style(index_base=1))
+    assert "[(1,2) ∈ argmax[u*,v*](x[u*,v*])]/|argmax[u*,v*](x[u*,v*])|" in shown.text(
+        "[aria-live]"
+    )
+
+
 def test_windows_that_an_input_does_not_win_go_dark_with_the_numbers(
     page: Callable[..., Any],
 ) -> None:
@@ -313,6 +331,8 @@ def test_what_is_no_number_is_not_taken(page: Callable[..., Any]) -> None:
         shown.click("t_0")
         shown.keys(text, Keys.ENTER)
         assert shown.run("return document.activeElement.getAttribute('aria-invalid')") == "true"
+        said = f"“{text}” is not a class; classes are 0 to 3. The entry keeps its value."
+        assert shown.text("[aria-live]") == shown.text(".sentence") == said
         shown.keys(Keys.ESCAPE, Keys.ESCAPE)
         assert shown.numbers("t") == before
 
@@ -410,7 +430,8 @@ def test_a_gradient_turns_to_the_slice_of_its_entry(page: Callable[..., Any]) ->
 def test_explorers_of_a_network_wait_until_they_are_seen_or_addressed(
     page: Callable[..., Any],
 ) -> None:
-    layers, names = (toy(), toy(), toy()), ("conv1", "conv2", "conv3")
+    large = derive.conv(input=(16, 16), kernel=(3, 3))
+    layers, names = (toy(), large, large), ("conv1", "conv2", "conv3")
     shown = page(*layers, names=names)
     built = "return [...document.querySelectorAll('section.explorer')].map((s) => "
     built += "Boolean(s.querySelector('.cell')))"
@@ -420,3 +441,34 @@ def test_explorers_of_a_network_wait_until_they_are_seen_or_addressed(
     assert shown.run(built)[1] is False
     shown.click("conv3.y_0_0")
     assert shown.run("return location.hash") == "#conv3.y_0_0"
+
+
+def test_tab_reaches_an_explorer_that_waits_and_opens_it(page: Callable[..., Any]) -> None:
+    from selenium.webdriver.common.keys import Keys
+
+    large = derive.conv(input=(16, 16), kernel=(3, 3))
+    shown = page(large, large, names=("conv1", "conv2"))
+    focused = "return document.querySelectorAll('section.explorer')[1]"
+    focused += ".contains(document.activeElement) && document.activeElement.className"
+    shown.run(
+        "document.querySelectorAll('.explorer .cell[tabindex=\"0\"]').forEach((c, k, all) => "
+        "{ if (k === all.length - 1) c.focus({ preventScroll: true }); })"
+    )
+    shown.keys(Keys.TAB)
+    shown.wait(lambda: shown.run(focused) == "toggle")
+    shown.keys(Keys.TAB)
+    assert "conv2.x_0_0" in shown.marked("target")
+
+
+def test_nothing_moves_while_explorers_are_built(page: Callable[..., Any]) -> None:
+    large = derive.conv(input=(16, 16), kernel=(3, 3))
+    shown = page(large, large, large, names=("conv1", "conv2", "conv3"))
+    tall = "return document.documentElement.scrollHeight"
+    before = shown.run(tall)
+    shown.run("document.querySelectorAll('.waiting button').forEach((one) => one.click())")
+    assert shown.run("return document.querySelector('.waiting')") is None
+    assert abs(shown.run(tall) - before) < 0.02 * before
+    shifts = "new PerformanceObserver((list) => arguments[0](list.getEntries()"
+    shifts += ".reduce((sum, one) => sum + one.value, 0))).observe({ type: 'layout-shift', "
+    shifts += "buffered: true }); setTimeout(() => arguments[0](0), 300)"
+    assert page(toy()).browser.execute_async_script(shifts) == 0

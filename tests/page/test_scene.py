@@ -19,6 +19,7 @@ from derive.explicit import terms
 from derive.layers import spec
 from derive.render.notes.scene import BATCH, named, scene
 from derive.render.notes.sheet import Sheet
+from derive.trying import example
 
 DRAWN = settings(
     max_examples=2,
@@ -109,6 +110,20 @@ def test_the_same_layer_gives_the_same_bytes_sorted_and_compact() -> None:
 def test_symbols_for_sizes_make_no_scene() -> None:
     layer = derive.equation("y[i] = sum[u](x[s*i+u]*w[u])")
     assert scene(Sheet(calculus.derive(layer))) is None
+
+
+def test_the_numbers_are_those_of_the_worked_example() -> None:
+    made = unproved(derive.conv(input=(5, 5), kernel=(3, 3), stride=2, padding=1, bias=True))
+    tried = example(made.derivation, pipeline.module(made))
+    found = scene(Sheet(made.derivation, example=tried))
+    assert found is not None
+    assert tried is not None
+    tensors = json.loads(found.data)["tensors"]
+    for name, array in (*tried.given, ("dy", tried.upstream)):
+        assert tensors[name]["first"] == np.ravel(array).tolist()
+    for name, array in (("y", tried.output), *((f"d{of}", a) for of, a in tried.gradients)):
+        given = dict((*tried.given, ("dy", tried.upstream)))
+        assert close(entries(Scene(json.loads(found.data), given), name), array, exact=True)
 
 
 def test_a_layer_of_a_network_carries_its_name() -> None:

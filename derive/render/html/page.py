@@ -151,7 +151,8 @@ class _Page:
         else:
             name = self._id(f"{self.section}-{plain}")
         tag = f"h{value.level + 1}"
-        link = f'<a class="anchor" href="#{name}" aria-label="{self.said("link")}">#</a>'
+        label = self.said("link", section=words(value.text))
+        link = f'<a class="anchor" href="#{name}" aria-label="{label}">#</a>'
         return f'<{tag} id="{name}">{inline(value.text)} {link}</{tag}>'
 
     def _display(self, value: Display) -> str:

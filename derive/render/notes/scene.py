@@ -16,7 +16,7 @@ from ...affine import Affine
 from ...classes import classes
 from ...documents import Block, Explorer, Symbol
 from ...equations import SKIP_OUTSIDE, Equation, Statement, Tensor
-from ...expressions import Read, reads
+from ...expressions import Read, Winner, reads, walk
 from ...scenes import Scene
 from ..mathematics.letters import GREEK, letter
 from ..mathematics.notation import Taps
@@ -27,6 +27,8 @@ from .sheet import Sheet
 
 BATCH = 3
 """Samples that are shown where the equation mixes the samples of a batch."""
+NUMBERS = 1000
+"""Numbers of the worked example that a page carries."""
 VERSION = 1
 
 
@@ -124,7 +126,8 @@ class _Maker:
         equation = self.equation
         made = {s.lhs.tensor for s in self.statements}
         for number, tensor in enumerate(equation.tensors):
-            yield tensor.name, {**self._tensor(tensor), **_first(number, tensor, equation)}
+            first = {**_first(number, tensor, equation), **self._worked(tensor.name)}
+            yield tensor.name, {**self._tensor(tensor), **first}
         for tensor in (*equation.inner, equation.output):
             if tensor.name in made:
                 yield tensor.name, self._tensor(tensor)
@@ -136,7 +139,21 @@ class _Maker:
             first = {"fill": [len(equation.tensors), 4, 1], "of": equation.output.name}
             letter_ = self.sheet.upstream()  # else it is written as the fraction ∂L/∂y
             letters = {"shown": letter_.name} if isinstance(letter_, Symbol) else {}
-            yield equation.output.gradient, {**self._size(equation.output), **first, **letters}
+            worked = self._worked(equation.output.gradient)
+            yield (
+                equation.output.gradient,
+                {**self._size(equation.output), **first, **worked, **letters},
+            )
+
+    def _worked(self, name: str) -> dict[str, list[float]]:
+        """The numbers of the worked example, where there is one of such a size."""
+        example, output = self.sheet.example, self.equation.output
+        if example is None or self.batch:
+            return {}
+        arrays = {**dict(example.given), output.gradient: example.upstream}
+        if sum(value.size for value in arrays.values() if value is not None) > NUMBERS:
+            return {}
+        return {"first": [_short(float(value)) for value in arrays[name].ravel()]}
 
     def _turned(self, name: str) -> dict[str, str]:
         """The kernel that a gradient was proved to meet turned by 180°."""
@@ -202,7 +219,8 @@ class _Maker:
         """How tensors are set: base, what stands under it, marks, and the whole in LaTeX."""
         tensors = dict(self._tensors())
         shown = {value["shown"] for value in tensors.values() if "shown" in value}
-        for name in {"L", *shown, *tensors}:
+        winners = (e for s in self.statements for e in walk(s.rhs) if isinstance(e, Winner))
+        for name in {"L", *shown, *tensors, *(name for one in winners for name in one.over)}:
             parts = letter(name)
             yield name, [GREEK.get(parts.base, parts.base), parts.sub, parts.marks, symbol(name)]
 
@@ -217,6 +235,11 @@ def _read_by(roots: list[Statement], others: list[Statement]) -> list[Statement]
                 kept.add(read.tensor)
                 todo.append(found[read.tensor])
     return [s for s in others if s.lhs.tensor in kept]
+
+
+def _short(value: float) -> float:
+    """A whole number without its point."""
+    return int(value) if value.is_integer() else value
 
 
 def _first(number: int, tensor: Tensor, equation: Equation) -> dict[str, Any]:
