@@ -12,6 +12,13 @@ from .windowed import Windowed
 FLOAT = 4
 """Bytes of the numbers that tiles are sized for."""
 
+FILLED = 4
+"""Caches that columns may fill: a small tile would stay closer, but every tile reads and packs
+the kernel again, and that is more."""
+
+LONG = 256
+"""Summands from which a product of a few rows gains by not being packed."""
+
 
 @dataclass(frozen=True)
 class Tiles:
@@ -24,14 +31,14 @@ class Tiles:
 
     @classmethod
     def of(cls, form: Windowed, machine: Machine, *, even: bool = False) -> Tiles:
-        """The tallest tile whose columns stay in the cache; it divides all rows if ``even``.
+        """The tallest tile whose columns stay near the cache; it divides all rows if ``even``.
 
         Otherwise it divides them if that costs less than half of its height.
         """
         groups, channels, _, taps, places = form.counts
         outputs = form.windows[0].outputs
         width = places // outputs
-        most = max(1, machine.cache // (FLOAT * groups * channels * taps * width))
+        most = max(1, FILLED * machine.cache // (FLOAT * groups * channels * taps * width))
         rows = min(outputs, most)
         whole = max(r for r in range(1, rows + 1) if outputs % r == 0)
         if even or whole * 2 > rows:
@@ -63,6 +70,16 @@ def sliced(task: Task, m: int, k: int, n: int, stacked: int = 1) -> int:
         return n
     fits = [s for s in range(16, n, 16) if n % s == 0 and m * k * s <= task.machine.sliced]
     return fits[-1] if fits and fits[-1] >= 32 else n
+
+
+def sliced_rows(task: Task, k: int, n: int) -> int:
+    """How many rows of the left operand a slice of (m, k)·(n, k)ᵀ should have; 0 for all of them.
+
+    Both operands lie along their rows: BLAS reads them in place if the result is small as well.
+    """
+    machine = task.machine
+    fits = [s for s in (8, 4) if s * n <= machine.sliced_result and s * n * k <= machine.sliced]
+    return fits[0] if fits and k >= LONG else 0
 
 
 def windows_of(form: Windowed, buffer: str, rows: int) -> list[str]:

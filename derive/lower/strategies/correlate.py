@@ -4,7 +4,8 @@
 
 The columns of a forward pass, tile by tile, times the upstream gradient of the same places.
 The product is taken as (taps × filters), the order in which BLAS reads both operands along
-their rows. A last row of ones adds up dy itself: the bias's gradient comes along.
+their rows, a few rows of columns at a time: so small a product needs no packing. A last row of
+ones adds up dy itself: the bias's gradient comes along.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from ...machines import Cost
 from ...programs import Function
 from ..snippets import snippet
 from ..tasks import Routine, Task
-from ..tiles import Tiles, start_of, windows_of
+from ..tiles import Tiles, sliced_rows, start_of, windows_of
 from ..windowed import Windowed, totals
 
 NAME = "correlate"
@@ -38,8 +39,9 @@ def cost(task: Task, targets: tuple[str, ...], batch: int) -> Cost:
     groups, channels, filters, taps, _ = form.counts
     depth, tiles = channels * taps + len(targets) - 1, _tiles(form, task)
     outer = batch * tiles.count
+    held, rows = _held(form, task, depth)
     return Cost(
-        ((outer * groups, depth, filters, tiles.places),),
+        ((outer * groups * held // rows, rows, filters, tiles.places),),
         moved=outer * groups * depth * (tiles.places + 2 * filters),
         runs=outer * groups * depth * tiles.rows,
         calls=outer * 4 + batch + 4,
@@ -61,6 +63,7 @@ def lower(task: Task, targets: tuple[str, ...]) -> Routine:
     groups, channels, filters, taps, places = form.counts
     depth, tiles = channels * taps, _tiles(form, task)
     deep = depth + len(targets) - 1
+    held, rows = _held(form, task, deep)
     name = task.function("_".join(targets), NAME)
     lead = f"{groups}, " if groups > 1 else ""
     x, dy = form.wide, form.narrow
@@ -69,14 +72,14 @@ def lower(task: Task, targets: tuple[str, ...]) -> Routine:
         f"N, dtype = len({x}), {x}.dtype",
         f"by_place = {narrow}.swapaxes(-1, -2)",
         *windows_of(form, f"{name[1:]}_padded", tiles.rows),
-        f'columns = _scratch("{name[1:]}", ({lead}{deep}, {tiles.places}), dtype)',
+        f'columns = _scratch("{name[1:]}", ({lead}{held}, {tiles.places}), dtype)',
         *([f"columns[{depth}] = 1"] if deep > depth else []),
-        f'part = _scratch("{name[1:]}_part", ({lead}{deep}, {filters}), dtype)',
-        f"total = np.zeros(({lead}{deep}, {filters}), dtype)",
+        f'part = _scratch("{name[1:]}_part", ({lead}{held}, {filters}), dtype)',
+        f"total = np.zeros(({lead}{held}, {filters}), dtype)",
         "for n in range(N):",
         f"    inner[...] = {x}[n].reshape(inner.shape)",
-        *_tile(form, tiles, deep > depth),
-        *_results(task, targets, form),
+        *_tile(form, tiles, held, rows),
+        *_results(task, targets, form, held),
     ]
     doc = (
         f"{targets[0]} = Σ columns({x}[n]) · {dy}[n]ᵀ, {tiles.told} at a time"
@@ -99,7 +102,7 @@ def _from_kept(task: Task, targets: tuple[str, ...], form: Windowed) -> Routine:
         "for n in range(N):",
         "    np.matmul(columns[n], by_place[n], out=part)",
         "    total += part",
-        *_results(task, targets, form),
+        *_results(task, targets, form, deep),
     ]
     doc = (
         f"{targets[0]} = Σ columns({form.wide}[n]) · {dy}[n]ᵀ of the columns that the forward pass "
@@ -122,9 +125,17 @@ def _tiles(form: Windowed, task: Task) -> Tiles:
     return Tiles.of(form, task.machine, even=True)
 
 
-def _tile(form: Windowed, tiles: Tiles, ones: bool) -> list[str]:
-    groups, channels, _, taps, places = form.counts
-    view = f"columns[:{channels * taps}]" if ones else "columns"
+def _held(form: Windowed, task: Task, deep: int) -> tuple[int, int]:
+    """Rows of the column matrix, and those of a slice of it; zeros fill the last slice."""
+    rows = sliced_rows(task, _tiles(form, task).places, form.counts[2])
+    if form.counts[0] > 1 or not 0 < rows < deep:
+        return deep, deep
+    return -(-deep // rows) * rows, rows
+
+
+def _tile(form: Windowed, tiles: Tiles, held: int, rows: int) -> list[str]:
+    groups, channels, filters, taps, places = form.counts
+    view = f"columns[:{channels * taps}]" if held > channels * taps else "columns"
     skipped = ":, " if groups > 1 else ""
     if tiles.count == 1:
         begin = f", {start}" if (start := start_of(form)) else ""
@@ -134,24 +145,31 @@ def _tile(form: Windowed, tiles: Tiles, ones: bool) -> list[str]:
         opening = [f"    for top in range(0, {tiles.of_all}, {tiles.rows}):"]
         row = places // tiles.of_all
         right = f"by_place[n, {skipped}{row} * top : {row} * (top + {tiles.rows})]"
-    return [
+    lines = [
         *opening,
         f"{pad}{view}.reshape(shape)[...] = _windows(padded, shape, steps{begin})",
         f"{pad}np.matmul(columns, {right}, out=part)",
         f"{pad}total += part",
     ]
+    if rows < held:
+        count = held // rows
+        lines[-2:-1] = [
+            f"{pad}# in slices small enough for BLAS to read them where they are",
+            f"{pad}slices = columns.reshape({count}, {rows}, {tiles.places})",
+            f"{pad}np.matmul(slices, {right}, out=part.reshape({count}, {rows}, {filters}))",
+        ]
+    return lines
 
 
-def _results(task: Task, targets: tuple[str, ...], form: Windowed) -> list[str]:
-    """The sums in the kernel's own order, and the bias's."""
+def _results(task: Task, targets: tuple[str, ...], form: Windowed, held: int) -> list[str]:
+    """The sums in the kernel's own order, and the bias's, from so many rows of sums."""
     groups, channels, _, taps, _ = form.counts
     depth = channels * taps
-    ones = len(targets) > 1
-    total = f"total[:{depth}]" if ones else "total"
+    total = f"total[:{depth}]" if held > depth else "total"
     made = form.kernel_from(total, "gcuf" if groups > 1 else "cuf")
     shape = ", ".join(map(str, task.shape(targets[0])))
     lines = [f"{targets[0]} = {made}.reshape({shape})"]
-    if not ones:
+    if len(targets) == 1:
         return [*lines, f"return {targets[0]}"]
     bias = ", ".join(map(str, task.shape(targets[1])))
     return [*lines, f"return {targets[0]}, total[{depth}].reshape({bias})"]

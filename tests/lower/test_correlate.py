@@ -1,0 +1,39 @@
+"""The strategy ``correlate``: products of a few rows of columns at a time."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from forced import differing, integers, kernels
+
+LARGE = {"input": (3, 36, 36), "kernel": (3, 3), "filters": 24, "stride": 2, "padding": 1}
+
+
+@pytest.mark.parametrize(
+    "more", [{}, {"bias": True}, {"filters": 200, "bias": True}, {"flip": True, "bias": True}]
+)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_slices_of_the_columns_give_what_the_whole_gives(more, dtype):
+    made = kernels("correlate", **LARGE | more)
+    assert made
+    for module, _ in made:
+        assert "slices = columns.reshape(" in module.SOURCE
+        for batch in (0, 1, 3):
+            assert differing(module, integers(module, batch), dtype) == []
+
+
+def test_rows_that_only_fill_the_last_slice_are_zeros():
+    made = kernels("correlate", **LARGE | {"bias": True})
+    module = next(m for m, groups in made if ("dw", "db") in groups)
+    assert "(32, 324), dtype)" in module.SOURCE  # 3 · 9 rows and ones: four slices of eight
+    found = module.backward(
+        **{name: array.astype(np.float32) for name, array in integers(module, 2).items()}
+    )
+    assert found.dw.shape == (24, 3, 3, 3)
+
+
+@pytest.mark.parametrize("more", [{"filters": 400}, {"input": (3, 20, 20)}, {"groups": 3}], ids=str)
+def test_products_that_gain_nothing_are_taken_whole(more):
+    for module, _ in kernels("correlate", **LARGE | more):
+        assert "slices = columns" not in module.SOURCE
+        assert differing(module, integers(module, 2)) == []
