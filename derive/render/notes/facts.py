@@ -44,6 +44,7 @@ def facts(sheet: Sheet) -> Iterator[tuple[Inline, ...]]:
         elif (count := depends(sheet.here, sheet.here.data[0].name)) is not None:
             total = prod(sheet.here.data[0].sizes())
             every = "all" if count == total else "one" if count == 1 else "some"
+            every = "only" if total == 1 else every
             yield say(f"facts.depends_{every}", tensors, count=count, total=total)
         if key := _connections(node, seen):
             yield say(f"facts.{key}", tensors)

@@ -191,4 +191,5 @@ def _picture(here: Gradient, form: Form, sheet: Sheet, frame: Frame) -> list[Blo
     found = form_grids(here, form, sheet, frame)
     if found is None:
         return []
-    return [Paragraph(sheet.say.say("form.grid")), Display((found,), name=f"form_{here.of}")]
+    key = "grid" if _has_zeros(form) or _has_padding(form) else "grid_plain"
+    return [Paragraph(sheet.say.say(f"form.{key}")), Display((found,), name=f"form_{here.of}")]

@@ -22,7 +22,7 @@ from ...documents import (
     Steps,
     Symbol,
 )
-from ...expressions import Reduce, walk
+from ...expressions import Winner, walk
 from ...programs import Choice
 from ...specs import PLAIN, Style
 from ...trials import Example
@@ -117,7 +117,7 @@ def forward(sheet: Sheet) -> list[Block]:
         out += [Paragraph(say("forward.beside")), Beside(general, Display(fixed))]
     else:
         out.append(general)
-    if any(isinstance(e, Reduce) and e.op in ("max", "min") for e in _nodes(sheet)):
+    if any(isinstance(e, Winner) for e in _nodes(sheet)):
         out.append(Paragraph(say(f"forward.ties_{equation.ties}")))
     if sheet.here is None or sheet.frame is None:
         return out
@@ -132,7 +132,8 @@ def forward(sheet: Sheet) -> list[Block]:
 
 
 def _nodes(sheet: Sheet) -> list[object]:
-    return [node for s in sheet.equation.statements for node in walk(s.rhs)]
+    """What the gradients are made of."""
+    return [node for g in sheet.derivation.gradients for node in walk(g.gather.rhs)]
 
 
 def _resolved(sheet: Sheet) -> list[Block]:

@@ -56,7 +56,8 @@ def matrix_blocks(sheet: Sheet) -> list[Block]:
         out.append(Paragraph(say.say(f"matrix.{key}", names)))
         out.append(Display((_forward(found, offsets, x, y, sheet),), name="matrix"))
         out.append(Paragraph(say.say("matrix.toeplitz")))
-        out.append(Paragraph(say.say("matrix.transpose")))
+        names["g"] = sheet.upstream()
+        out.append(Paragraph(say.say("matrix.transpose", names)))
         out.append(Display((_backward(found, x, y, sheet),), name="matrix_transposed"))
         counts: dict[str, Slot] = {"rows": outputs, "columns": inputs, "shared": weights}
         counts |= {"cells": inputs * outputs, "nonzero": len(found)}

@@ -13,7 +13,7 @@ from ...affine import Affine
 from ...derivations import Gradient
 from ...documents import Block, Heading, Inline, Math, Operator, Paragraph, Row, Symbol, Table
 from ...equations import Statement
-from ...expressions import Condition, Divides, Expr, Read, Reduce, Winner, Within, walk
+from ...expressions import Condition, Divides, Expr, Read, Reduce, Winner, Within, reads, walk
 from ..mathematics.notation import COMMA, EQUALS, affine, joined
 from ..mathematics.sample import condition_names
 from ..mathematics.terms import factors
@@ -222,7 +222,10 @@ def _fit_remarks(
 ) -> list[Block]:
     """The polyphase form, and the positions that no tap reaches."""
     say = sheet.say.say
-    out: list[Block] = [Paragraph(say("fitting.phases", slots))] if "stride" in slots else []
+    linear = not reads(here.gather.rhs, here.of)
+    out: list[Block] = []
+    if "stride" in slots and linear:
+        out.append(Paragraph(say("fitting.phases", slots)))
     reach = range(min(frame.ranges(sheet.one(here.gather).lhs)[case[0]], PLACES))
     unread = [affine(Affine.of(a)) for a in reach if "used" not in _kinds(case, a, frame)]
     if unread:

@@ -21,6 +21,7 @@ from ...documents import (
 )
 from ...equations import Statement
 from ...expressions import Number, Read, Reduce
+from ...functions import kinds
 from ...trials import Check, Example, Place
 from ..mathematics.notation import DEL, EQUALS, MINUS, PLUS
 from ..phrases import Slot
@@ -218,11 +219,17 @@ def _checks(example: Example, sheet: Sheet) -> list[Block]:
     out.append(Table(head, tuple(_check(check, sheet) for check in example.checks)))
     exact = [check for check in example.checks if check.exact]
     key = "exact" if len(exact) == len(example.checks) else "some_exact" if exact else "rounded"
-    out.append(Paragraph(say(f"numbers.{key}")))
+    kinks = len(exact) < len(example.checks) and _kinks(sheet)
+    out.append(Paragraph((*say(f"numbers.{key}"), *((" ", *say("numbers.kinks")) if kinks else ()))))
     missing = [of for of, _ in example.gradients if of not in {c.of for c in example.checks}]
     for of in missing:
         out.append(Paragraph(say("numbers.unchecked", tensor=Symbol(of))))
     return out
+
+
+def _kinks(sheet: Sheet) -> bool:
+    """Whether a gradient chooses: a winner, or a case."""
+    return any("selecting" in kinds(g.gather.rhs) for g in sheet.derivation.gradients)
 
 
 def _check(check: Check, sheet: Sheet) -> tuple[tuple[Inline, ...], ...]:

@@ -8,7 +8,7 @@ from ...affine import Affine
 from ...derivations import Gradient, Step
 from ...documents import Block, Display, Inline, Math, Paragraph, Row, Steps, Symbol, Upright
 from ...equations import Statement
-from ...expressions import Bracket, Condition, Equal, Expr, Read, walk
+from ...expressions import Bracket, Condition, Equal, Expr, Read, Within, walk
 from ..mathematics.formulas import expression
 from ..mathematics.notation import COMMA, EQUALS, affine, condition, from_text, joined
 from ..mathematics.sample import condition_names
@@ -55,6 +55,8 @@ def _keys(step: Step, slots: dict[str, Slot], sheet: Sheet) -> Iterable[str]:
         yield "fold_any"
     if step.rule == "drop_conditions" and not step.conditions:
         yield "drop_conditions_some"
+    if step.rule == "drop_conditions" and any(_quotient(c) for c in step.conditions):
+        yield "drop_conditions_whole"
     if not sheet.notation.kronecker:
         yield f"{step.rule}_bracket"
     yield step.rule
@@ -63,6 +65,11 @@ def _keys(step: Step, slots: dict[str, Slot], sheet: Sheet) -> Iterable[str]:
 
 def _only_loss(step: Step, sheet: Sheet) -> bool:
     return sheet.equation.loss and dict(step.slots).get("output") == sheet.equation.output.name
+
+
+def _quotient(value: Condition) -> bool:
+    """Whether the condition speaks of a quotient, which is whole only where another one holds."""
+    return isinstance(value, Within) and not value.value.is_whole
 
 
 def _has_delta(node: Expr) -> bool:

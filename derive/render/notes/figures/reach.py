@@ -10,7 +10,7 @@ from ....affine import Affine
 from ....derivations import Gradient
 from ....documents import Figure, Math
 from ....equations import Statement
-from ....expressions import Read, reads
+from ....expressions import Read, Winner, reads, walk
 from ...mathematics.formulas import expression
 from ..sheet import Sheet
 from .sketch import Part, arrow, below, beside, figure, grid, titled
@@ -45,7 +45,8 @@ def reach(gradient: Gradient, sheet: Sheet) -> Figure | None:
     )
     say, target = sheet.say, sheet.equation.tensor(slide.x.tensor).gradient
     letters = {"g": _name(upstream, slide), "tensor": _name(target, slide)}
-    caption = say.say("figures.reach", letters)
+    won = any(isinstance(e, Winner) for e in walk(gather.rhs))
+    caption = say.say("figures.reach_won" if won else "figures.reach", letters)
     if slide.taps.tensor and (turn := _turn(slide, gather, upstream)):
         caption += say.say(f"figures.reach_{turn}")
     if not slide.x.whole:
