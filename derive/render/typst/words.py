@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from ..shell import spelled
+
 _PLAIN = {"'": "’", "\t": " ", "\n": " ", "\r": " ", "\u202f": "\u202f"}
 _MATH = "⊤′√∂∑⋯⟨⟩⌊⌋⌈⌉⋆⊙≤≥≠∣∈→∞"
 """Signs that belong into the mathematical font of the page, like the Greek letters."""
@@ -21,9 +23,14 @@ def _escaped(c: str) -> str:
         return "#super[$⊤$]"
     if c.isascii() and c.isprintable():
         return c if c.isalnum() or c == " " else f"\\{c}"
-    if c.isprintable() and (ord(c) < 0x500 or 0x2000 < ord(c) < 0x2300):
+    if _in_font(c):
         return c
     return f"#raw({string(f'U+{ord(c):04X}')})"  # rather a code point than an empty box
+
+
+def _in_font(c: str) -> bool:
+    """Whether the fonts that Typst brings along hold a character."""
+    return c.isprintable() and (ord(c) < 0x500 or 0x2000 < ord(c) < 0x2300)
 
 
 def string(text: str) -> str:
@@ -32,7 +39,9 @@ def string(text: str) -> str:
 
 
 def code(text: str, language: str) -> str:
-    """A listing."""
+    """A listing; a command is spelled so that it works where a letter cannot be shown."""
+    if language == "sh":
+        text = spelled(text, lambda c: c == "\n" or _in_font(c))
     body = "".join(c if c.isprintable() or c == "\n" else f"U+{ord(c):04X}" for c in text)
     lang = ', lang: "python"' if language == "python" else ""
     return f"#raw({string(body.rstrip())}, block: true{lang})"
