@@ -81,7 +81,8 @@ def _taps(form: Windowed, batch: int) -> Cost:
     made = {"narrow": narrow, "wide": wide, "kernel": 0}[form.target]
     runs: float = batch * groups * (channels if form.target != "kernel" else channels + filters) * rows
     products: tuple[tuple[float, int, int, int], ...] = ((passes * share, *sides),)
-    moved = passes * (2 * made + (wide if form.target != "wide" else 0))
+    # what a tap gives is read, and added to what is there; or a window is copied first
+    moved = passes * (2 * made + wide)
     if form.target == "kernel":
         moved += passes * narrow
         runs += wide / 16  # a window is turned until its channels lie innermost

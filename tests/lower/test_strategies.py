@@ -34,6 +34,7 @@ DRAWN = settings(
 CHOSEN: tuple[tuple[str, dict[str, Any]], ...] = (
     ("conv", {"input": (2, 9, 8), "kernel": (3, 3), "filters": 3, "padding": 1, "bias": True}),
     ("conv", {"input": (3, 9, 8), "kernel": (3, 3), "filters": 3, "groups": 3}),
+    ("conv", {"input": (2, 7, 8), "kernel": (3, 2), "filters": 3, "stride": 2}),
     ("conv", {"input": (2, 6, 6), "kernel": (1, 1), "filters": 3, "bias": True}),
     ("conv", {"input": (3, 3), "kernel": (2, 2)}),
     ("dense", {"input": (5,), "units": 3}),

@@ -3,14 +3,14 @@
     dx[n, c, s·q + a] = Σ_f Σ_t w[f, c, r + s·t] · dy[n, f, q + m − t]    with  a + p = s·m + r
 
 Entries of x with the same remainder a are all read by the same taps, every s-th one. So they are
-a convolution of dy without a stride, with those taps in reverse: copy the windows of dy side by
-side, multiply, and lay the result down s entries apart. No product is ever added to another, and
-none is made with the zeros that a stride would put between the entries of dy.
+a convolution of dy without a stride, with those taps in reverse. Its windows are not copied: with
+zeros around dy, what a tap multiplies is one long run that starts a few numbers later for the
+next tap. The products of a remainder are summed, then laid down s entries apart, each once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import prod
 
@@ -27,8 +27,8 @@ EXACT = True
 LETTERS = "abc"
 TAPS = ("along_a", "along_b", "along_c")
 
-SHARE = 4
-"""Caches that the columns may fill: a tall tile packs the kernel less often, and that is more."""
+FILLED = 2
+"""Caches that the products of a tile may fill: every tile packs the kernel again."""
 
 
 def applies(task: Task) -> Iterator[tuple[str, ...]]:
@@ -76,7 +76,7 @@ class Axis:
         """The length of dy with the entries around it."""
         w = self.window
         reach = (w.stride - 1 - w.offset) // w.stride + self.length
-        return self.low + max(w.outputs, reach)
+        return self.low + max(w.outputs, reach)  # what follows a row is never used
 
     def first_tap(self, a: str) -> str:
         """The first tap of a remainder among the taps in reverse, as Python text."""
@@ -98,26 +98,25 @@ class Axis:
 
 
 def cost(task: Task, targets: tuple[str, ...], batch: int) -> Cost:
-    """For every remainder one product of (C, F·taps) and (F·taps, entries)."""
+    """For every tap one product of (C, F) and (F, places), and each remainder's added up."""
     form = _form(task, targets)
     _, channels, filters, taps, _ = form.counts
     axes = [Axis(w) for w in form.windows]
     rows = _rows(form, task)
     tiles = batch * -(-axes[0].length // rows)
-    width = prod(axis.length for axis in axes[1:])
+    places = rows * prod(axis.padded for axis in axes[1:])
     phases = prod(w.stride for w in form.windows)
-    runs = rows * width // axes[-1].length if len(axes) > 1 else 1
-    places = rows * width
+    runs = prod(axis.length for axis in axes[1:-1]) * (rows if len(axes) > 1 else 1)
     return Cost(
-        tuple((tiles, channels, places, filters * count) for count in _counts(axes)),
-        moved=tiles * places * (taps * filters + 3 * phases * channels)
-        + tiles * taps * channels * filters
+        ((tiles * taps, channels, places, filters),),
+        moved=tiles * places * channels * (taps + 3 * phases)
         + 2 * batch * filters * form.counts[4],
-        runs=tiles * runs * (taps * filters + phases * channels)
-        + tiles * taps * channels
+        # the last summand: the kernel is turned
+        runs=tiles * runs * phases * channels
+        + batch * filters * form.counts[4] / form.windows[-1].outputs
         + taps * channels * filters / 3,
-        calls=(7 * tiles + 1) * phases + batch + 6,
-        scratch=filters * prod(axis.most for axis in axes) * places,
+        calls=7 * tiles * phases + batch + 6,
+        scratch=channels * prod(axis.most for axis in axes) * places,
     )
 
 
@@ -127,18 +126,19 @@ def lower(task: Task, targets: tuple[str, ...]) -> Routine:
     _, channels, filters, _, _ = form.counts
     axes, rows = [Axis(w) for w in form.windows], _rows(form, task)
     name, dy = task.function(target, NAME), form.narrow
-    places = rows * prod(axis.length for axis in axes[1:])
-    depth = filters * prod(axis.most for axis in axes)
+    made = channels * rows * prod(axis.padded for axis in axes[1:])
     inner = ", ".join(f"{a.low} : {a.low + a.window.outputs}" for a in axes)
-    padded = _listed([filters, *(axis.padded for axis in axes)])
-    taps = _listed([channels, *(w.taps for w in form.windows), filters])
+    taps = _listed([*(w.taps for w in form.windows), channels, filters])
+    reverse = _listed(["::-1"] * len(axes))
     body = [
         f"N, dtype = len({dy}), {dy}.dtype",
-        f"turned = {form.kernel_as('c', 'u', 'f')}.reshape({taps})[:{', ::-1' * len(axes)}]",
-        f'padded = _scratch("{name[1:]}_padded", ({padded}), dtype)',
+        f"turned = np.ascontiguousarray({form.kernel_as('u', 'c', 'f')}).reshape({taps})",
+        f"turned = turned[{reverse}]",
+        "# a further row, in which the last runs end",
+        f'padded = _scratch("{name[1:]}_padded", ({_listed([filters, *_sizes(axes)])}), dtype)',
         f"inner = padded[:, {inner}]",
-        f'columns = _scratch("{name[1:]}", ({depth * places},), dtype)',
-        f'products = _scratch("{name[1:]}_products", ({channels * places},), dtype)',
+        f'products = _scratch("{name[1:]}", ({prod(a.most for a in axes) * made},), dtype)',
+        f'sums = _scratch("{name[1:]}_sums", ({made},), dtype)',
         f"{target} = np.empty((N, {_listed([channels, *(w.size for w in form.windows)])}), dtype)",
         "for n in range(N):",
         f"    inner[...] = {dy}[n].reshape(inner.shape)",
@@ -146,8 +146,8 @@ def lower(task: Task, targets: tuple[str, ...]) -> Routine:
         f"return {target}.reshape(N, {_listed(task.shape(target))})",
     ]
     doc = (
-        f"{target} = one product for every remainder of the stride: the entries that far apart are "
-        f"a convolution of {dy} with every s-th tap, in reverse.",
+        f"{target}: for every remainder of the stride the entries that far apart, a convolution of "
+        f"{dy} with every s-th tap in reverse.",
     )
     given = ("len", "_scratch", "_windows")
     function = Function(name, (dy, form.kernel), snippet("\n".join(body)), doc, "", given)
@@ -160,69 +160,60 @@ def _form(task: Task, targets: tuple[str, ...]) -> Windowed:
     return form
 
 
-def _counts(axes: list[Axis]) -> list[int]:
-    """How many taps each remainder has."""
-    counts = [1]
-    for axis in axes:
-        counts = [n * axis.taps(a) for n in counts for a in range(axis.window.stride)]
-    return counts
+def _sizes(axes: list[Axis]) -> list[int]:
+    """One channel of dy with the entries around it, and a further row."""
+    return [axes[0].padded + 1, *(axis.padded for axis in axes[1:])]
 
 
 def _rows(form: Windowed, task: Task) -> int:
     """How many rows of a remainder at a time."""
     axes = [Axis(w) for w in form.windows]
-    depth = form.counts[2] * prod(axis.most for axis in axes)
-    width = prod(axis.length for axis in axes[1:])
-    most = max(1, SHARE * task.machine.cache // (FLOAT * depth * width))
+    held = form.counts[1] * prod(a.most for a in axes) * prod(a.padded for a in axes[1:])
+    most = max(1, FILLED * task.machine.cache // (FLOAT * held))
     tiles = -(-axes[0].length // most)
     return -(-axes[0].length // tiles)
 
 
 def _phases(form: Windowed, axes: list[Axis], rows: int, target: str) -> str:
-    """Gather what the taps of a remainder read, multiply, lay down."""
-    _, channels, filters, _, _ = form.counts
-    sizes = [axis.padded for axis in axes]
+    """Multiply by the taps of a remainder, add up, lay down."""
+    channels, filters = form.counts[1:3]
+    sizes = _sizes(axes)
     steps = [prod(sizes[k + 1 :]) for k in range(len(sizes))]
-    moving = [axis for axis in axes if axis.window.stride > 1]
-    letter = {axis: LETTERS[axes.index(axis)] for axis in moving}
     whole = rows >= axes[0].length
     names = TAPS[: len(axes)]
-    chosen, spans, starts = [], [], []
-    for k, (axis, step, taps) in enumerate(zip(axes, steps, names, strict=True)):
-        a, s = letter.get(axis, ""), axis.window.stride
-        chosen.append(f"{axis.first_tap(a)} :: {s}" if s > 1 else ":")
-        begin, end = (a, "") if whole or k else (_plus(f"{s} * top", a), f"{s} * (top + {rows})")
-        spans.append(f"{begin}:{end}{f':{s}' if s > 1 else ''}")
-        start = axis.start(a, taps) + ("" if whole or k else " + top")
-        starts.append(f"{step} * ({start})" if step > 1 else start)
-    extents = ", ".join(f"extent_{LETTERS[k]}" for k in range(len(axes)))
-    known, places = ", ".join(names), " * ".join(f"extent_{LETTERS[k]}" for k in range(len(axes)))
-    every = _listed([*steps, prod(sizes), *steps])
-    depth = " * ".join([str(filters), *names])
-    body = f"""
-taps = turned[:, {", ".join(chosen)}]
-{known} = taps.shape[1:-1]
-into = {target}[n, :, {", ".join(spans)}]
-{extents} = into.shape[1:]
-depth, places = {depth}, {places}
-shape = ({known}, {filters}, {extents})
-windows = columns[: depth * places]
-windows.reshape(shape)[...] = _windows(padded, shape, ({every}), {" + ".join(starts)})
-made = products[: {channels} * places].reshape({channels}, places)
-np.matmul(taps.reshape({channels}, depth), windows.reshape(depth, places), out=made)
-into[...] = made.reshape(into.shape)
-"""
-    if len(axes) == 1:  # a shape of one entry is a sequence still
-        body = body.replace(f"{known} = taps.shape[1:-1]", f"{known} = taps.shape[1]")
-        body = body.replace(f"{extents} = into.shape[1:]", f"{extents} = into.shape[1]")
     loops = [] if whole else [("top", f"range(0, {axes[0].length}, {rows})")]
-    loops += [(letter[axis], f"range({axis.window.stride})") for axis in moving]
+    chosen, spans, starts = [], [], []
+    for k, (a, axis, step, taps) in enumerate(zip(LETTERS, axes, steps, names, strict=False)):
+        s, tiled = axis.window.stride, not whole and k == 0
+        if s > 1:
+            loops.append((a, f"range({s})"))
+        chosen.append(f"{axis.first_tap(a)} :: {s}" if s > 1 else ":")
+        own = a if s > 1 else ""
+        begin = f"{s} * top" + (f" + {own}" if own else "") if tiled else own
+        end = f"{s} * (top + {rows})" if tiled else ""
+        spans.append(f"{begin}:{end}{f':{s}' if s > 1 else ''}")
+        start = axis.start(a, taps) + (" + top" if tiled else "")
+        starts.append(f"{step} * ({start})" if step > 1 else start)
+    known, count = ", ".join(names), " * ".join(names)
+    along = _listed([*steps, prod(sizes), 1])
+    inner = "".join(f", :into.shape[{k}]" for k in range(2, len(axes) + 1))
+    places = "into.shape[1]" + (f" * {steps[0]}" if steps[0] > 1 else "")
+    shape = ", ".join([str(channels), "into.shape[1]", *map(str, sizes[1:])])
+    body = f"""
+taps = turned[{", ".join(chosen)}]
+{known} = taps.shape[{":-2" if len(axes) > 1 else "0"}]
+into = {target}[n, :, {", ".join(spans)}]
+count, places = {count}, {places}
+start = {" + ".join(starts)}
+runs = _windows(padded, ({known}, {filters}, places), ({along}), start)
+made = products[: count * {channels} * places]
+np.matmul(taps, runs, out=made.reshape({known}, {channels}, places))
+total = sums[: {channels} * places]
+np.sum(made.reshape(count, {channels} * places), axis=0, out=total)
+into[...] = total.reshape({shape})[:, :{inner}]
+"""
     return nested(loops, body, 1)
 
 
-def _plus(one: str, two: str) -> str:
-    return f"{one} + {two}" if two else one
-
-
-def _listed(values: list[int] | tuple[int, ...]) -> str:
+def _listed(values: Sequence[int | str]) -> str:
     return ", ".join(map(str, values))
