@@ -110,11 +110,10 @@ def cost(task: Task, targets: tuple[str, ...], batch: int) -> Cost:
     return Cost(
         ((tiles * taps, channels, places, filters),),
         moved=tiles * places * channels * (taps + 3 * phases)
-        + 2 * batch * filters * form.counts[4],
-        # the last summand: the kernel is turned
+        + 2 * batch * filters * form.counts[4]
+        + 3 * taps * channels * filters,  # the kernel is turned
         runs=tiles * runs * phases * channels
-        + batch * filters * form.counts[4] / form.windows[-1].outputs
-        + taps * channels * filters / 3,
+        + batch * filters * form.counts[4] / form.windows[-1].outputs,
         calls=7 * tiles * phases + batch + 6,
         scratch=channels * prod(axis.most for axis in axes) * places,
     )
@@ -128,11 +127,11 @@ def lower(task: Task, targets: tuple[str, ...]) -> Routine:
     name, dy = task.function(target, NAME), form.narrow
     made = channels * rows * prod(axis.padded for axis in axes[1:])
     inner = ", ".join(f"{a.low} : {a.low + a.window.outputs}" for a in axes)
-    taps = _listed([*(w.taps for w in form.windows), channels, filters])
+    taps = _listed([*(w.taps for w in form.windows), filters, channels])
     reverse = _listed(["::-1"] * len(axes))
     body = [
         f"N, dtype = len({dy}), {dy}.dtype",
-        f"turned = np.ascontiguousarray({form.kernel_as('u', 'c', 'f')}).reshape({taps})",
+        f"turned = np.ascontiguousarray({form.kernel_as('u', 'f', 'c')}).reshape({taps})",
         f"turned = turned[{reverse}]",
         "# a further row, in which the last runs end",
         f'padded = _scratch("{name[1:]}_padded", ({_listed([filters, *_sizes(axes)])}), dtype)',
@@ -207,7 +206,7 @@ count, places = {count}, {places}
 start = {" + ".join(starts)}
 runs = _windows(padded, ({known}, {filters}, places), ({along}), start)
 made = products[: count * {channels} * places]
-np.matmul(taps, runs, out=made.reshape({known}, {channels}, places))
+np.matmul(taps.swapaxes(-1, -2), runs, out=made.reshape({known}, {channels}, places))
 total = sums[: {channels} * places]
 np.sum(made.reshape(count, {channels} * places), axis=0, out=total)
 into[...] = total.reshape({shape})[:, :{inner}]
