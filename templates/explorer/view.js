@@ -82,6 +82,7 @@ class View extends Wording {
       if (!entry || event.target.closest("input")) return;
       this.grids[entry.name].focus(entry.flat);
       this.pin(this.pinned && same(this.pinned, entry) ? null : entry);
+      this.uncover(this.grids[entry.name].at(entry.flat)); // the formula may be longer now
     });
     on("dblclick", (event) => { const entry = this.entryOf(event.target); if (entry) this.edit(entry, ""); });
     window.addEventListener("resize", () => this.arrange());
@@ -209,6 +210,7 @@ class View extends Wording {
     this.pinned = this.current = entry;
     this.light();
     this.element.scrollIntoView({ block: "nearest" });
+    this.uncover(this.grids[entry.name].at(entry.flat));
     return true;
   }
 
