@@ -81,8 +81,9 @@ def _taps(form: Windowed, batch: int) -> Cost:
     made = {"narrow": narrow, "wide": wide, "kernel": 0}[form.target]
     runs: float = batch * groups * (channels if form.target != "kernel" else channels + filters) * rows
     products: tuple[tuple[float, int, int, int], ...] = ((passes * share, *sides),)
-    # what a tap gives is read, and added to what is there; or a window is copied first
-    moved = passes * (2 * made + wide)
+    moved = passes * (2 * made + wide)  # a window is copied first, or its entries are added to
+    if form.target == "wide" and form.windows:  # which takes whole lines, gaps and all
+        moved += 2 * passes * wide * (form.windows[-1].stride - 1)
     if form.target == "kernel":
         moved += passes * narrow
         runs += wide / 16  # a window is turned until its channels lie innermost
