@@ -44,12 +44,16 @@ const cells = (scene) => scene.columns.flat().reduce((total, name) => {
 function placeholder(section, scene) {
   const button = make("button", "", [scene.words.open], { type: "button" });
   button.addEventListener("click", () => open(section).toggle.focus());
-  const size = cellSize(scene.tensors), room = section.clientWidth;
-  let left = 0, line = 0, high = 0;
-  for (const names of scene.columns) {
+  const size = cellSize(scene.tensors), boxes = scene.columns.map((names) => {
     const shown = names.map((name) => inSight(scene.tensors[name]));
-    const wide = Math.max(160, ...shown.map(([, columns]) => columns * size)) + 35;
-    const tall = shown.reduce((total, [rows]) => total + rows * size + 60, 0);
+    const wide = Math.max(100, ...shown.map(([, columns]) => columns * size)) + 35;
+    return [wide, shown.reduce((total, [rows]) => total + rows * size + 65, 0)];
+  });
+  if (boxes.reduce((total, [wide]) => total + wide, -35) > section.clientWidth) section.classList.add("wide");
+  const room = section.clientWidth + 35;
+  section.classList.remove("wide");
+  let left = 0, line = 0, high = 0;
+  for (const [wide, tall] of boxes) {
     if (left && left + wide > room) [left, line] = [0, (high += line, 0)];
     left += wide;
     line = Math.max(line, tall);
