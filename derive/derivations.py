@@ -70,7 +70,7 @@ class Form:
     reasons: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = ()
 
 
-COMPACTING = ("inline", "cancel", "fold", "factor")
+COMPACTING = ("inline", "simplify", "fold", "factor")
 """The rules that make a gradient compact; they come after all others."""
 
 

@@ -10,13 +10,14 @@ certificate: kernels made from both are compared.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
 from ..derivations import Gradient
 from ..equations import Equation, Statement
 from ..expressions import (
+    ZERO,
     Bracket,
     Call,
     Expr,
@@ -32,8 +33,9 @@ from ..expressions import (
     walk,
 )
 from .matching import Matcher
-from .normal import ONE, Definition, Monomial, Normaliser, Polynomial, added, at, expression
-from .recorder import Recorder
+from .normal import Definition, Normaliser, at
+from .polynomials import ONE, Monomial, Polynomial, expression
+from .recorder import Recorder, Slots
 from .terms import avoiding
 
 Gathers = Mapping[str, Statement]
@@ -60,22 +62,43 @@ def compacted(gradient: Gradient, reverse: Reverse, equation: Equation) -> Gradi
         return gradient
     recorder = Recorder(start)
     inlined = _inlined(start.rhs, reverse.sums, lhs.names)
-    recorder.rewrite("inline", inlined)
+    made = {tensor.gradient: tensor.name for tensor in equation.inner}
+    zeros = [made[r.tensor] for r in reads(start.rhs) if _is_zero(r, reverse.sums)]
+    recorder.rewrite("inline", inlined, _slots(("zero", zeros)))
     normaliser = Normaliser(equation)
     found = normaliser.normal(inlined)
-    put_in = inlined != start.rhs
-    recorder.rewrite("cancel" if put_in else "fold", avoiding(expression(found), lhs.names))
-    found = added(tuple(_folded(monomial, normaliser) for monomial in found))
+    recorder.rewrite("simplify", avoiding(expression(found), lhs.names), _did(normaliser))
+    found = normaliser.added(tuple(_folded(monomial, normaliser) for monomial in found))
     plain = avoiding(expression(found), lhs.names)
-    recorder.rewrite("fold", plain)
+    recorder.rewrite("fold", plain, _did(normaliser))
     shared, rest = _factored(found)
     rooted = normaliser.without_squared_roots
-    factored = _with_means((rooted(shared), tuple(rooted(m) for m in rest)), equation)
-    recorder.rewrite("factor", avoiding(factored, lhs.names))
+    parts = rooted(shared), tuple(rooted(m) for m in rest)
+    factored = _with_means(parts, equation)
+    did = ["shared"] * bool(shared.powers) + ["rooted"] * (parts != (shared, rest))
+    did += ["averaged"] * (factored != _with_means(parts, None))
+    recorder.rewrite("factor", avoiding(factored, lhs.names), _slots(("did", did)))
     if _cost(recorder.now.rhs, reverse.gathers) >= _cost(start.rhs, reverse.gathers):
         return gradient
     reverse.gathers[name], reverse.sums[name] = recorder.now, Statement(lhs, plain)
     return replace(gradient, steps=(*gradient.steps, *recorder.steps))
+
+
+def _did(normaliser: Normaliser) -> Slots:
+    """What a rewrite did, and the tensors that it named."""
+    did, named = normaliser.done()
+    return _slots(("did", did), ("tensor", named))
+
+
+def _slots(*lists: tuple[str, Iterable[str]]) -> Slots:
+    """Slots with the names of each list between commas; none for an empty list."""
+    found = ((slot, ", ".join(dict.fromkeys(names))) for slot, names in lists)
+    return tuple((slot, text) for slot, text in found if text)
+
+
+def _is_zero(read: Read, inner: Gathers) -> bool:
+    """Whether a gradient was found to be 0."""
+    return read.tensor in inner and inner[read.tensor].rhs == ZERO
 
 
 def _simple(expr: Expr) -> bool:
@@ -96,11 +119,27 @@ def _inlined(expr: Expr, inner: Gathers, around: tuple[str, ...]) -> Expr:
     around = (*around, *bound_by(expr))
     statement = inner.get(expr.tensor) if isinstance(expr, Read) else None
     if statement is None or not _simple(statement.rhs) or _mixes(statement):
-        return rebuild(expr, lambda child: _inlined(child, inner, around))
+        return _without_zeros(rebuild(expr, lambda child: _inlined(child, inner, around)))
     assert isinstance(expr, Read)  # only reads have a statement
     pairs = zip(statement.lhs.axes, expr.axes, strict=True)
     values = {str(a): b for mine, theirs in pairs for a, b in zip(mine, theirs, strict=True)}
     return _inlined(substitute(avoiding(statement.rhs, around), values), inner, around)
+
+
+def _without_zeros(expr: Expr) -> Expr:
+    """A product with 0 is 0, and a sum with 0 is what is left."""
+    match expr:
+        case Call("mul", args) if ZERO in args:
+            return ZERO
+        case Reduce("sum" | "mean", _, body, ()) if body == ZERO:
+            return ZERO
+        case Call("add", (one, two)) if ZERO in (one, two):
+            return two if one == ZERO else one
+        case Call("sub", (one, two)) if two == ZERO:
+            return one
+        case Call("div", (one, _)) if one == ZERO:
+            return ZERO
+    return expr
 
 
 def _mixes(statement: Statement) -> bool:
@@ -124,6 +163,7 @@ def _folded(monomial: Monomial, normaliser: Normaliser) -> Monomial:
             continue
         while (found := _fold_once(monomial, definition, normaliser)) is not None:
             monomial = found
+            normaliser.named[definition.lhs.tensor] = None
     return monomial
 
 
@@ -204,10 +244,12 @@ def _factored(polynomial: Polynomial) -> tuple[Monomial, Polynomial]:
     return common, tuple(m.times(common.power(-1)) for m in polynomial)
 
 
-def _with_means(parts: tuple[Monomial, Polynomial], equation: Equation) -> Expr:
-    """The product of both parts, with Σ/count written as a mean."""
+def _with_means(parts: tuple[Monomial, Polynomial], equation: Equation | None) -> Expr:
+    """The product of both parts, with Σ/count written as a mean if the equation is given."""
     common, rest = parts
-    inner = expression(tuple(_mean(monomial, equation) for monomial in rest))
+    if equation is not None:
+        rest = tuple(_mean(monomial, equation) for monomial in rest)
+    inner = expression(rest)
     if not common.powers:
         return inner
     above = tuple((a, p) for a, p in common.powers if p > 0)

@@ -21,52 +21,7 @@ from ..affine import Affine
 from ..equations import Equation
 from ..expressions import Call, Expr, Index, Number, Read, Reduce, free_names, reads, rebuild
 from .matching import Matcher
-
-Powers = tuple[tuple[Expr, int], ...]
-
-
-@dataclass(frozen=True)
-class Monomial:
-    """``coefficient · ∏ atom^power``."""
-
-    coefficient: Fraction
-    powers: Powers = ()
-
-    def times(self, other: Monomial) -> Monomial:
-        """The product."""
-        total = dict(self.powers)
-        for atom, power in other.powers:
-            total[atom] = total.get(atom, 0) + power
-        kept = tuple((atom, power) for atom, power in total.items() if power)
-        return Monomial(self.coefficient * other.coefficient, kept)
-
-    def power(self, exponent: int) -> Monomial:
-        """An integer power."""
-        powers = tuple((atom, power * exponent) for atom, power in self.powers)
-        return Monomial(self.coefficient**exponent, powers if exponent else ())
-
-    @property
-    def key(self) -> frozenset[tuple[Expr, int]]:
-        """What has to be equal for two monomials to be added."""
-        return frozenset(self.powers)
-
-
-Polynomial = tuple[Monomial, ...]
-ONE = Monomial(Fraction(1))
-
-
-def added(*parts: Polynomial) -> Polynomial:
-    """The sum, like terms collected, in order of first appearance."""
-    total: dict[frozenset[tuple[Expr, int]], Monomial] = {}
-    for monomial in (m for part in parts for m in part):
-        before = total.get(monomial.key, Monomial(Fraction(0), monomial.powers))
-        total[monomial.key] = Monomial(before.coefficient + monomial.coefficient, before.powers)
-    return tuple(m for m in total.values() if m.coefficient)
-
-
-def multiplied(one: Polynomial, two: Polynomial) -> Polynomial:
-    """The product, multiplied out."""
-    return added(tuple(a.times(b) for a in one for b in two))
+from .polynomials import ONE, Monomial, Polynomial, added, cancels, expression
 
 
 @dataclass(frozen=True)
@@ -97,9 +52,33 @@ class Normaliser:
         self.equation = equation
         self.ranges = dict(equation.extents)
         self.atoms: list[Expr] = []
+        self.did: dict[str, None] = {}
+        self.named: dict[str, None] = {}
         self.definitions: list[Definition] = []
         for statement in equation.statements:
             self._define(statement.lhs, statement.rhs)
+        self.done()
+
+    def done(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """What was done since it was last asked, and the tensors that were named."""
+        found = tuple(self.did), tuple(self.named)
+        self.did, self.named = {}, {}
+        return found
+
+    def added(self, *parts: Polynomial) -> Polynomial:
+        """The sum, like terms collected."""
+        found = added(*parts)
+        if len(found) < sum(map(len, parts)):
+            self.did["collected"] = None
+        return found
+
+    def multiplied(self, one: Polynomial, two: Polynomial) -> Polynomial:
+        """The product, multiplied out."""
+        if max(len(one), len(two)) > 1 and (ONE,) not in (one, two):
+            self.did["multiplied"] = None
+        if any(cancels(a, b) for a in one for b in two):
+            self.did["cancelled"] = None
+        return self.added(tuple(a.times(b) for a in one for b in two))
 
     def _define(self, lhs: Read, rhs: Expr) -> None:
         bare = [part.bare for axis in lhs.axes for part in axis]
@@ -122,24 +101,24 @@ class Normaliser:
             case Call("add" | "sub" as fn, (one, two)):
                 second = self.normal(two)
                 minus = tuple(Monomial(-m.coefficient, m.powers) for m in second)
-                return added(self.normal(one), second if fn == "add" else minus)
+                return self.added(self.normal(one), second if fn == "add" else minus)
             case Call("neg", (one,)):
                 return tuple(Monomial(-m.coefficient, m.powers) for m in self.normal(one))
             case Call("mul", (one, two)):
-                return multiplied(self.factor(one), self.factor(two))
+                return self.multiplied(self.factor(one), self.factor(two))
             case Call("div", (one, two)):
-                return multiplied(self.factor(one), self.inverse(two))
+                return self.multiplied(self.factor(one), self.inverse(two))
             case Call("pow", (one, Number(exponent))) if exponent.denominator == 1:
                 return self.raised(self.factor(one), int(exponent), expr)
             case Reduce("sum" | "mean", over, body, ()):
                 share = self.shares(over) if expr.op == "mean" else (ONE,)
-                return multiplied(share, self.summed(over, self.normal(body)))
+                return self.multiplied(share, self.summed(over, self.normal(body)))
         return self.atom(expr)
 
     def factor(self, expr: Expr) -> Polynomial:
         """The normal form of a factor: a forward sum stays whole."""
         if isinstance(expr, Call) and expr.fn == "neg":
-            return multiplied((Monomial(Fraction(-1)),), self.factor(expr.args[0]))
+            return self.multiplied((Monomial(Fraction(-1)),), self.factor(expr.args[0]))
         whole = isinstance(expr, Call) and expr.fn in ("add", "sub")
         if whole and not self._upstream(expr):
             found = self.normal(expr)
@@ -191,7 +170,7 @@ class Normaliser:
 
     def summed(self, over: tuple[str, ...], body: Polynomial) -> Polynomial:
         """Σ over indices of a polynomial, term by term, constants taken out."""
-        return added(*(self._summed_term(over, term) for term in body))
+        return self.added(*(self._summed_term(over, term) for term in body))
 
     def _summed_term(self, over: tuple[str, ...], term: Monomial) -> Polynomial:
         inside = tuple((a, p) for a, p in term.powers if set(free_names(a)) & set(over))
@@ -199,20 +178,22 @@ class Normaliser:
         used = {n for atom, _ in inside for n in free_names(atom)}
         idle = [i for i in over if i not in used]
         rest = tuple(i for i in over if i in used)
+        if rest and (outside or term.coefficient not in (1, -1)):
+            self.did["taken_out"] = None
         constant = Monomial(term.coefficient, outside).times(self.count(idle))
         if not rest or (len(inside) == 1 and self._picks_one(inside[0][0], rest)):
             return (constant,)
         if len(inside) == 1 and inside[0][1] == 1 and isinstance(inside[0][0], Call):
             open_sum = inside[0][0]
             if open_sum.fn in ("add", "sub"):  # alone in its sum: Σ(x - mu) = Σx - Σmu
-                return multiplied((constant,), self.summed(rest, self.normal(open_sum)))
+                return self.multiplied((constant,), self.summed(rest, self.normal(open_sum)))
         if len(inside) == 1 and inside[0][1] == 1 and _is_sum(inside[0][0]):
             inner = inside[0][0]
             assert isinstance(inner, Reduce)  # said by _is_sum
             joined = Reduce("sum", rest + inner.over, inner.body)
-            return multiplied((constant,), self.atom(joined))
+            return self.multiplied((constant,), self.atom(joined))
         body = expression((Monomial(Fraction(1), inside),))
-        return multiplied((constant,), self.atom(Reduce("sum", rest, body)))
+        return self.multiplied((constant,), self.atom(Reduce("sum", rest, body)))
 
     def _picks_one(self, atom: Expr, over: tuple[str, ...]) -> bool:
         """Whether the atom is δ(c, t) with t a class index and c all that is summed: Σδ = 1."""
@@ -233,6 +214,7 @@ class Normaliser:
                 rest = tuple((a, -p) for a, p in definition.monomial.powers if a != head)
                 scale = Monomial(1 / definition.monomial.coefficient, rest)
                 entry = at(definition.lhs, matcher.found)
+                self.named[definition.lhs.tensor] = None
                 return (scale.times(Monomial(Fraction(1), ((entry, 1),))),)
         inside = rebuild(expr, self._inside)
         return (Monomial(Fraction(1), ((self.known(inside), 1),)),)
@@ -263,36 +245,3 @@ def at(lhs: Read, values: dict[str, Affine]) -> Read:
     return Read(
         lhs.tensor, tuple(tuple(part.substitute(values) for part in axis) for axis in lhs.axes)
     )
-
-
-def expression(polynomial: Polynomial) -> Expr:
-    """A polynomial as an expression: what is added first, then what is subtracted."""
-    total: Expr | None = None
-    for monomial in sorted(polynomial, key=lambda m: m.coefficient < 0):
-        minus = total is not None and monomial.coefficient < 0
-        term = _term(Monomial(abs(monomial.coefficient), monomial.powers) if minus else monomial)
-        if total is None:
-            total = term
-            continue
-        total = total - term if minus else total + term
-    return Number(Fraction(0)) if total is None else total
-
-
-def _term(monomial: Monomial) -> Expr:
-    size = abs(monomial.coefficient)
-    above: list[Expr] = [Number(Fraction(size.numerator))] if size.numerator != 1 else []
-    below: list[Expr] = [Number(Fraction(size.denominator))] if size.denominator != 1 else []
-    for atom, power in monomial.powers:
-        side = above if power > 0 else below
-        side.append(atom if abs(power) == 1 else atom ** abs(power))
-    result = _product(above)
-    if below:
-        result = result / _product(below)
-    return -result if monomial.coefficient < 0 else result
-
-
-def _product(parts: list[Expr]) -> Expr:
-    result: Expr | None = None
-    for part in parts:
-        result = part if result is None else result * part
-    return Number(Fraction(1)) if result is None else result

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...derivations import Gradient
+from ...derivations import COMPACTING, Gradient
 from ...documents import Beside, Block, Display, Heading, Items, Numeral, Paragraph, Row, Symbol
 from ...equations import Statement
 from ...expressions import ZERO, reads
@@ -33,7 +33,7 @@ def gradient_blocks(gradient: Gradient, sheet: Sheet) -> list[Block]:
         Heading(1, say("headings.gradient", tensor=tensor)),
         Paragraph(say("gradient.goal" if lhs.axes else "gradient.goal_one", slots)),
     ]
-    if gradient.gather.rhs == ZERO and not any(s.rule == "cancel" for s in gradient.steps):
+    if gradient.gather.rhs == ZERO and not any(s.rule in COMPACTING for s in gradient.steps):
         return [*out, Paragraph(say("gradient.zero", tensor=tensor))]
     here = sheet.at_sizes(gradient)
     small = here is not None and _small(sheet)

@@ -220,7 +220,9 @@ def _checks(example: Example, sheet: Sheet) -> list[Block]:
     exact = [check for check in example.checks if check.exact]
     key = "exact" if len(exact) == len(example.checks) else "some_exact" if exact else "rounded"
     kinks = len(exact) < len(example.checks) and _kinks(sheet)
-    out.append(Paragraph((*say(f"numbers.{key}"), *((" ", *say("numbers.kinks")) if kinks else ()))))
+    out.append(
+        Paragraph((*say(f"numbers.{key}"), *((" ", *say("numbers.kinks")) if kinks else ())))
+    )
     missing = [of for of, _ in example.gradients if of not in {c.of for c in example.checks}]
     for of in missing:
         out.append(Paragraph(say("numbers.unchecked", tensor=Symbol(of))))

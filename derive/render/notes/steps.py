@@ -8,7 +8,7 @@ from ...affine import Affine
 from ...derivations import Gradient, Step
 from ...documents import Block, Display, Inline, Math, Paragraph, Row, Steps, Symbol, Upright
 from ...equations import Statement
-from ...expressions import Bracket, Condition, Equal, Expr, Read, Within, walk
+from ...expressions import Bracket, Condition, Equal, Expr, Read, Reduce, Within, walk
 from ..mathematics.formulas import expression
 from ..mathematics.notation import COMMA, EQUALS, affine, condition, from_text, joined
 from ..mathematics.sample import condition_names
@@ -32,7 +32,23 @@ def steps(gradient: Gradient, sheet: Sheet, *, here: bool) -> list[Block]:
 def sentence(step: Step, tensor: str, sheet: Sheet) -> tuple[Inline, ...]:
     """Why a step is allowed; a rule without a phrase is named."""
     slots = _slots(step, tensor, sheet)
+    if (told := _told(step, slots, sheet)) is not None:
+        return told
     return sheet.say.first(tuple(f"steps.{key}" for key in _keys(step, slots, sheet)), slots)
+
+
+def _told(step: Step, slots: dict[str, Slot], sheet: Sheet) -> tuple[Inline, ...] | None:
+    """A sentence for everything that a rewrite did; None if it is one rule that has a name."""
+    if step.rule not in ("simplify", "fold", "factor"):
+        return None
+    given = dict(step.slots)
+    keys = _listed(step, "did")
+    if named := given.get("tensor"):
+        keys.insert(0, "named_several" if ", " in str(named) else "named")
+    out: list[Inline] = []
+    for key in keys or ["tidy"]:
+        out += [*([" "] if out else []), *sheet.say.say(f"steps.{key}", slots)]
+    return tuple(out)
 
 
 def _keys(step: Step, slots: dict[str, Slot], sheet: Sheet) -> Iterable[str]:
@@ -49,10 +65,13 @@ def _keys(step: Step, slots: dict[str, Slot], sheet: Sheet) -> Iterable[str]:
         yield "insert_forward_several"
     if step.rule == "delta" and not sheet.one(step.before).lhs.axes:
         yield "delta_one"
-    if step.rule == "merge" and not any(_has_delta(node) for node in walk(step.before.rhs)):
-        yield "merge_plain"
-    if step.rule == "fold" and "tensor" not in dict(step.slots):
-        yield "fold_any"
+    if step.rule == "merge":
+        nodes = [*walk(sheet.one(step.before).rhs)]
+        if not any(_has_delta(node) for node in nodes):
+            nested = sum(isinstance(node, Reduce) for node in nodes) > 1
+            yield "merge_plain" if nested else "tidy"
+    if step.rule == "inline" and "zero" in slots:
+        yield "inline_zero"
     if step.rule == "drop_conditions" and not step.conditions:
         yield "drop_conditions_some"
     if step.rule == "drop_conditions" and any(_quotient(c) for c in step.conditions):
@@ -110,7 +129,7 @@ def _slot(name: str, value: str | Affine | Expr, sheet: Sheet) -> Slot:
         return affine(value)
     if isinstance(value, Expr):
         return _entry(value, sheet)
-    if name in ("tensor", "output"):
+    if name in ("tensor", "output", "zero"):
         return joined([Symbol(tensor) for tensor in value.split(", ")], COMMA)
     return _functions(value, sheet) if name == "function" and value else value
 
