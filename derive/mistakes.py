@@ -18,6 +18,7 @@ from .expressions import (
     ZERO,
     Call,
     Expr,
+    Number,
     Read,
     Reduce,
     Winner,
@@ -34,6 +35,7 @@ class Mistake:
 
     ``extents``   how far indices run that the equation does not have
     ``constant``  intermediate tensors whose gradients are taken for 0
+    ``left``      what is left out, where the mistake is that
     """
 
     kind: str
@@ -41,6 +43,7 @@ class Mistake:
     statement: Statement
     extents: tuple[tuple[str, int], ...] = ()
     constant: tuple[str, ...] = ()
+    left: Expr | None = None
 
 
 def mistakes(derivation: Derivation) -> Iterator[Mistake]:
@@ -56,12 +59,14 @@ def mistakes(derivation: Derivation) -> Iterator[Mistake]:
         elif equation.tensor(name).role != "data":
             yield from _collected(name, gather, equation)
         if any(isinstance(node, Winner) for node in walk(gather.rhs)):
-            yield Mistake("ties", name, replace(gather, rhs=_every_maximum(gather.rhs)))
+            yield from _chosen(name, gather, equation)
         if constant and any(reads(gather.rhs, f"d{t}") for t in constant):
             yield Mistake("constant", name, gather, constant=constant)
         if not equation.loss and not equation.given and not _slides(equation):
             alone = replace(gather, rhs=_without_upstream(gather, equation))
             yield Mistake("upstream", name, alone)
+        if not _slides(equation):
+            yield from _shortened(gradient, equation)
 
 
 # -- the kernel reversed -------------------------------------------------------------------------
@@ -191,7 +196,96 @@ def _collected(name: str, gather: Statement, equation: Equation) -> Iterator[Mis
             yield Mistake("mean", name, replace(gather, rhs=mean))
 
 
+# -- the final formula without one of its parts --------------------------------------------------
+def _shortened(gradient: Gradient, equation: Equation) -> Iterator[Mistake]:
+    """A case, a difference, a factor or the other entries of a sum left out of the compact form."""
+    gather = gradient.gather
+
+    def other(kind: str, rhs: Expr, left: Expr | None = None) -> Iterator[Mistake]:
+        if rhs != gather.rhs:
+            yield Mistake(kind, gradient.of, replace(gather, rhs=rhs), left=left)
+
+    yield from other("mask", _replaced(gather.rhs, _unmasked))
+    yield from other("diagonal", _replaced(gather.rhs, lambda e: _own_term(e, gather, equation)))
+    for node in walk(gather.rhs):
+        if isinstance(node, Call) and node.fn == "sub" and _has_upstream(gather.rhs, equation):
+            kept, left = node.args
+            rhs = _replaced(gather.rhs, lambda e, old=node, new=kept: new if e == old else None)  # type: ignore[misc]
+            yield from other("subtracted", rhs, left)
+            break
+    parts = [*_factors(gather.rhs)]
+    for factor in parts if len(parts) > 1 else ():
+        plain = isinstance(factor, Read) and not equation.given
+        if not plain and not reads(factor, equation.output.gradient) and factor not in (ONE, ZERO):
+            rhs = _replaced(gather.rhs, lambda e, old=factor: ONE if e == old else None)  # type: ignore[misc]
+            yield from other("factor", rhs, factor)
+
+
+def _has_upstream(rhs: Expr, equation: Equation) -> bool:
+    """Whether the formula is complete: it starts from what comes back, or from the loss itself."""
+    return equation.loss or bool(reads(rhs, equation.output.gradient))
+
+
+def _unmasked(expr: Expr) -> Expr | None:
+    """1 in the place of [a condition]: a slope of 0 taken for 1."""
+    match expr:
+        case Call("where", (_, Number() as there, Number() as else_)) if {there, else_} == {
+            ONE,
+            ZERO,
+        }:
+            return ONE
+    return None
+
+
+def _own_term(expr: Expr, gather: Statement, equation: Equation) -> Expr | None:
+    """One term in the place of a sum over all entries: that of the entry itself."""
+    if expr == gather.rhs or not isinstance(expr, Reduce) or expr.op != "sum" or expr.where:
+        return None
+    own = {index: index.rstrip("*") for index in expr.over}
+    if not set(own.values()) <= set(gather.lhs.names) - {equation.batch}:
+        return None
+    return substitute(expr.body, {index: Affine.of(name) for index, name in own.items()})
+
+
+def _factors(expr: Expr) -> Iterator[Expr]:
+    """The factors of a product, those above a fraction line."""
+    match expr:
+        case Call("mul", args):
+            for arg in args:
+                yield from _factors(arg)
+        case Call("div", (top, _)) if isinstance(top, Call) and top.fn == "mul":
+            yield from _factors(top)
+        case _:
+            yield expr
+
+
 # -- maxima, statistics, what comes from upstream ------------------------------------------------
+def _chosen(name: str, gather: Statement, equation: Equation) -> Iterator[Mistake]:
+    """Ties by another rule, or no choice at all."""
+    extents = dict(equation.extents)
+
+    def every(kind: str, change: Callable[[Winner], Expr]) -> Mistake:
+        def one(expr: Expr) -> Expr | None:
+            return change(expr) if isinstance(expr, Winner) else None
+
+        return Mistake(kind, name, replace(gather, rhs=_replaced(gather.rhs, one)))
+
+    def last(winner: Winner) -> Expr:
+        ends = [extents[i.rstrip("*")] - 1 for i in winner.over]
+        back = {i: end - i for i, end in zip(winner.over, ends, strict=True)}
+        at = tuple(end - a for end, a in zip(ends, winner.at, strict=True))
+        return replace(winner, body=substitute(winner.body, back), at=at, ties="first")
+
+    yield Mistake("ties", name, replace(gather, rhs=_every_maximum(gather.rhs)))
+    shared = any(isinstance(e, Winner) and e.ties == "split" for e in walk(gather.rhs))
+    if shared:
+        yield every("ties_first", lambda winner: replace(winner, ties="first"))
+    else:
+        yield every("ties_split", lambda winner: replace(winner, ties="split"))
+    yield every("ties_last", last)
+    yield every("bracket", lambda _: ONE)
+
+
 def _every_maximum(expr: Expr) -> Expr:
     """Every tap that equals the maximum wins, and wins all."""
 

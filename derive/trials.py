@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from .expressions import Expr
+
 Place = tuple[int, ...]
 
 
@@ -39,6 +41,7 @@ class Slip:
     ``kind``   the key of the sentence that names it
     ``count``  how many of the ``total`` entries differ
     ``batch``  how many samples the numbers belong to
+    ``left``   what is left out, where the mistake is that
     """
 
     kind: str
@@ -49,6 +52,7 @@ class Slip:
     count: int
     total: int
     batch: int = 1
+    left: Expr | None = None
 
 
 @dataclass(frozen=True)

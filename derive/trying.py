@@ -6,7 +6,8 @@ mistakes would give in its place. The numbers are small integers, always the sam
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from itertools import islice
 from math import isfinite, prod
 from typing import TYPE_CHECKING, Any
@@ -57,7 +58,7 @@ def example(derivation: Derivation, kernel: ModuleType) -> Example | None:
         if all(np.isfinite(a).all() for a in (output, *gradients.values())):
             run = _Run(derivation, kernel, given, upstream)
             checks = tuple(c for n, a in gradients.items() if (c := run.check(n, a)) is not None)
-            slips = tuple(run.slips(gradients)) if products <= LARGEST else ()
+            slips = _different(run.slips(gradients)) if products <= LARGEST else ()
             listed = tuple(given.items()), upstream, output, tuple(gradients.items())
             return Example(*listed, checks, slips)
     return None
@@ -154,7 +155,8 @@ class _Run:
                 continue  # the mistake divides by 0 or reads what is not there: no number to tell
             if self.equation.tensor(mistake.of).batched:
                 wrong = wrong[0]
-            yield from _slip(mistake.kind, mistake.of, gradients[mistake.of], wrong)
+            for slip in _slip(mistake.kind, mistake.of, gradients[mistake.of], wrong):
+                yield replace(slip, left=mistake.left)
         yield from self._overwritten(gradients)
         yield from self._averaged()
 
@@ -221,6 +223,14 @@ class _Run:
         for tensor in self.equation.parameters:
             if (right := getattr(found, tensor.gradient, None)) is not None:
                 yield from _slip("batch", tensor.name, right, right / 2, batch=2)
+
+
+def _different(slips: Iterable[Slip]) -> tuple[Slip, ...]:
+    """Of mistakes that come to the same only the first."""
+    found: dict[tuple[object, ...], Slip] = {}
+    for slip in slips:
+        found.setdefault((slip.of, slip.place, slip.wrong, slip.count, slip.batch), slip)
+    return tuple(found.values())
 
 
 def _slip(kind: str, of: str, right: Any, wrong: Any, batch: int = 1) -> Iterator[Slip]:

@@ -130,6 +130,49 @@ def test_ties_and_overlaps_of_a_pool_are_in_the_example_and_spoil_it_as_loops_sa
     assert agrees(slip(example, "overwritten", "x"), right, pooled_back(example, overwrite=True))
 
 
+def test_pools_that_share_ties_or_take_the_last_of_them_differ_as_loops_say():
+    example = made("max_pool", input=(5, 5), kernel=(3, 3), stride=2)
+    x, g = example.value("x"), example.upstream
+    shared, last, whole = np.zeros((3, 5, 5))
+    for i, j in np.ndindex(2, 2):
+        corner = np.array([2 * i, 2 * j])
+        window = x[2 * i : 2 * i + 3, 2 * j : 2 * j + 3]
+        tied = np.argwhere(window == window.max()) + corner
+        last[tuple(tied[-1])] += g[i, j]
+        for place in tied:
+            shared[tuple(place)] += g[i, j] / len(tied)
+        whole[2 * i : 2 * i + 3, 2 * j : 2 * j + 3] += g[i, j]
+    right = pooled_back(example)
+    assert agrees(slip(example, "ties_split", "x"), right, shared)
+    assert agrees(slip(example, "ties_last", "x"), right, last)
+    assert agrees(slip(example, "bracket", "x"), right, whole)
+
+
+def test_a_relu_without_its_mask_hands_everything_back():
+    example = made("relu", input=4)
+    x, g = example.value("x"), example.upstream
+    assert agrees(slip(example, "mask", "x"), g * (x > 0), g)
+
+
+def test_softmax_entry_by_entry_is_the_derivative_of_a_sigmoid():
+    example = made("softmax", input=4)
+    e, g = np.exp(example.value("x")), example.upstream
+    y = e / e.sum()
+    found = slip(example, "diagonal", "x")
+    assert found.wrong == pytest.approx((g * y * (1 - y))[found.place])
+    assert found.right == pytest.approx((y * (g - (g * y).sum()))[found.place])
+    assert slip(example, "factor", "x").wrong == pytest.approx((g - (g * y).sum())[found.place])
+
+
+def test_a_cross_entropy_that_forgets_the_target_gives_the_softmax_alone():
+    example = made("cross_entropy", input=4)
+    e, t = np.exp(example.value("x")), int(example.value("t"))
+    found = slip(example, "subtracted", "x")
+    assert found.place == (t,)
+    assert (found.count, found.total) == (1, 4)
+    assert (found.wrong, found.right) == pytest.approx(((e / e.sum())[t], (e / e.sum())[t] - 1))
+
+
 def test_statistics_taken_for_constants_leave_softmax_its_diagonal():
     example = made("softmax", input=(4,))
     x, g = example.value("x"), example.upstream

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from ...affine import Affine
 from ...documents import Block, Heading, Inline, Paragraph, Symbol, Table
+from ...equations import Statement
 from ...expressions import Read
 from ...trials import Example, Slip
+from ..mathematics.formulas import expression
 from ..phrases import Slot
 from .sheet import Sheet
 from .values import number
@@ -29,6 +31,9 @@ def _slip(slip: Slip, sheet: Sheet) -> tuple[tuple[Inline, ...], ...]:
     role = sheet.equation.tensor(slip.of).role
     keys = tuple(f"slips.{key}" for key in (f"{slip.kind}_{role}", slip.kind, "unknown"))
     slots: dict[str, Slot] = {"kind": slip.kind, "tensor": Symbol(slip.of)}
+    if slip.left is not None:
+        one = sheet.one(Statement(Read(slip.of, ()), slip.left)).rhs
+        slots["left"] = expression(one, sheet.fixed)
     lhs = Read(sheet.equation.tensor(slip.of).gradient, tuple((Affine.of(k),) for k in slip.place))
     share: dict[str, Slot] = {"count": slip.count, "total": slip.total}
     return (
