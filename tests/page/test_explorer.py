@@ -399,6 +399,22 @@ def test_a_finger_pins_where_it_taps(page: Callable[..., Any]) -> None:
         shown.browser.execute_cdp_cmd(touch, {"enabled": False})
 
 
+def test_the_formula_never_hides_the_entry_on_a_narrow_screen(page: Callable[..., Any]) -> None:
+    shown = page(derive.conv(input=(5, 5), kernel=(3, 3), stride=2, padding=1))
+    size = {"width": 360, "height": 740, "deviceScaleFactor": 1, "mobile": False}
+    shown.browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    edge = "return arguments[0].getBoundingClientRect().bottom <= "
+    edge += "document.querySelector('.answer').getBoundingClientRect().top"
+    try:
+        for cell in ("dy_1_1", "dx_2_2", "dy_2_1"):
+            shown.open(f"#{cell}")
+            assert shown.run(edge, shown.cell(cell)), cell
+        shown.run("arguments[0].click()", shown.cell("dy_1_1"))
+        assert shown.run(edge, shown.cell("dy_1_1"))
+    finally:
+        shown.browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
 def test_a_large_layer_makes_only_the_cells_in_sight(page: Callable[..., Any]) -> None:
     shown = page(derive.conv(input=(28, 28), kernel=(5, 5)))
     count = "return document.querySelectorAll(\"figure[data-tensor='x'] .cell\").length"

@@ -215,6 +215,14 @@ def test_contents_list_the_sections_and_headings_do_not_skip_a_level() -> None:
     assert all(after - before <= 1 for before, after in pairwise(levels))
 
 
+def test_a_link_to_a_section_is_called_by_its_name() -> None:
+    made = html(Document("t", (Heading(1, ("A & B ", Symbol("x"))), Heading(2, ("Forward",)))))
+    assert re.findall(r'class="anchor" href="#[^"]*" aria-label="([^"]*)"', made) == [
+        "Link to: A &amp; B x",
+        "Link to: Forward",
+    ]
+
+
 def test_a_chain_of_steps_is_a_list_whose_items_can_be_linked_to() -> None:
     (chain,) = (b for b in document("toy").blocks[:40] if isinstance(b, Steps) and _first(b) == "x")
     items = read(page("toy")).all("div", "steps")[0].all("li", "step")
