@@ -12,6 +12,7 @@ written, so that adding a tap's share is one run through all channels:
     dx[c, q + u, n] += products[u, c, q, n],   products[u] = w[:, :, u]ᵀ · dy
 
 dw and db come from the columns of x, and share the turned dy with dx if they are made together.
+Where windows overlap along the first axis, they are not copied along it (:mod:`..overlapping`).
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from math import prod
 
 from ...machines import Cost
 from ...programs import Function
+from .. import overlapping
+from ..overlapping import GAP, overlap
 from ..snippets import nested, snippet
 from ..tasks import Routine, Task
 from ..tiles import FLOAT, start_of, windows_of
@@ -32,9 +35,6 @@ EXACT = True
 
 BLOCK = 8
 """Samples at a time: a vector of float32, and few enough for the columns to stay in the cache."""
-
-GAP = 16
-"""Numbers behind each row of a buffer: rows a power of two apart would share cache sets."""
 
 LARGEST = 1 << 20
 """Numbers of one buffer."""
@@ -132,6 +132,8 @@ def _wide_cost(form: Windowed) -> Cost:
 
 def _columns_cost(form: Windowed, task: Task) -> Cost:
     """Eight samples: copies of all windows, and a product for every tile."""
+    if overlap(form, BLOCK, task):
+        return overlapping.cost(form, BLOCK)
     _, channels, filters, taps, places = form.counts
     count, last = form.windows[0].outputs // _rows(form, task), form.windows[-1]
     depth, width = channels * taps, BLOCK * places
@@ -191,8 +193,8 @@ def _opening(form: Windowed, name: str) -> Lines:
     return before, inside, [], [form.narrow]
 
 
-def _columns(form: Windowed, task: Task, name: str, ones: bool) -> tuple[list[str], list[str], str]:
-    """The columns' buffers; lines that turn eight samples; the line that fills a tile's columns."""
+def _columns(form: Windowed, task: Task, name: str, ones: bool) -> tuple[list[str], str]:
+    """The columns' buffers, and the line that fills a tile's columns."""
     _, channels, _, taps, _ = form.counts
     rows = _rows(form, task)
     width, deep = BLOCK * rows * _row(form), channels * taps + ones
@@ -203,14 +205,18 @@ def _columns(form: Windowed, task: Task, name: str, ones: bool) -> tuple[list[st
         f'columns = _scratch("{name[1:]}_columns", ({deep}, {width + GAP}), dtype)[:, :{width}]',
         *([f"columns[{channels * taps}] = 1"] if ones else []),
     ]
-    sizes = _listed([channels, *(w.size for w in form.windows)])
-    order = _listed([*range(1, len(form.windows) + 2), 0])
-    samples = f"{form.wide}[n : n + {BLOCK}].reshape(count, {sizes})"
-    turn = [f"inner[..., :count] = {samples}.transpose({order})", "inner[..., count:] = 0"]
     begin = start_of(block, "top" if rows < form.windows[0].outputs else "")
     start = f", {begin}" if begin else ""
     view = f"columns[:{channels * taps}]" if ones else "columns"
-    return before, turn, f"{view}.reshape(shape)[...] = _windows(padded, shape, steps{start})"
+    return before, f"{view}.reshape(shape)[...] = _windows(padded, shape, steps{start})"
+
+
+def _turn(form: Windowed) -> list[str]:
+    """Lines that turn eight samples."""
+    sizes = _listed([form.counts[1], *(w.size for w in form.windows)])
+    order = _listed([*range(1, len(form.windows) + 2), 0])
+    samples = f"{form.wide}[n : n + {BLOCK}].reshape(count, {sizes})"
+    return [f"inner[..., :count] = {samples}.transpose({order})", "inner[..., count:] = 0"]
 
 
 def _tiled(form: Windowed, task: Task, array: str, lines: list[str]) -> list[str]:
@@ -226,9 +232,28 @@ def _tiled(form: Windowed, task: Task, array: str, lines: list[str]) -> list[str
 def _narrow(task: Task, form: Windowed, targets: tuple[str, ...], name: str) -> Lines:
     """One product of the kernel with the columns of each tile, turned back."""
     target = targets[0]
-    _, channels, filters, taps, places = form.counts
-    ones, depth, width = bool(form.bias), channels * taps, BLOCK * places
-    before, turn, fill = _columns(form, task, name, ones)
+    _, _, filters, _, places = form.counts
+    width = BLOCK * places
+    if overlap(form, BLOCK, task):
+        before, inside = overlapping.narrow(form, BLOCK, name[1:], "made")
+    else:
+        before, inside = _narrow_tiled(task, form, name)
+    before = [
+        f'made = _scratch("{name[1:]}_made", ({filters}, {width + GAP}), dtype)[:, :{width}]',
+        *before,
+        f"{target} = np.empty((N, {filters}, {places}), dtype)",
+    ]
+    back = f"made.reshape({filters}, {places}, {BLOCK})[..., :count].transpose(2, 0, 1)"
+    inside = [*_turn(form), *inside, f"{target}[n : n + {BLOCK}] = {back}"]
+    given = [name for name in (form.wide, form.kernel, form.bias) if name]
+    return before, inside, [f"{target}.reshape(N, {_listed(task.shape(target))})"], given
+
+
+def _narrow_tiled(task: Task, form: Windowed, name: str) -> tuple[list[str], list[str]]:
+    """The kernel, and its products with all windows of a tile."""
+    _, channels, filters, taps, _ = form.counts
+    ones, depth = bool(form.bias), channels * taps
+    before, fill = _columns(form, task, name, ones)
     kernel = [f"kernel = {form.kernel_as('f', 'cu')}"]
     if ones:  # the bias stands in front of the ones
         kernel = [
@@ -236,39 +261,36 @@ def _narrow(task: Task, form: Windowed, targets: tuple[str, ...], name: str) -> 
             f"kernel[:, :{depth}] = {form.kernel_as('f', 'cu')}",
             f"kernel[:, {depth}] = {form.bias}",
         ]
-    before = [
-        *kernel,
-        *before,
-        f'made = _scratch("{name[1:]}_made", ({filters}, {width + GAP}), dtype)[:, :{width}]',
-        f"{target} = np.empty((N, {filters}, {places}), dtype)",
-    ]
-    back = f"made.reshape({filters}, {places}, {BLOCK})[..., :count].transpose(2, 0, 1)"
-    inside = [
-        *turn,
-        *_tiled(form, task, "made", [fill, "np.matmul(kernel, columns, out=SHARE)"]),
-        f"{target}[n : n + {BLOCK}] = {back}",
-    ]
-    given = [name for name in (form.wide, form.kernel, form.bias) if name]
-    return before, inside, [f"{target}.reshape(N, {_listed(task.shape(target))})"], given
+    inside = _tiled(form, task, "made", [fill, "np.matmul(kernel, columns, out=SHARE)"])
+    return [*kernel, *before], inside
 
 
 def _kernel(task: Task, form: Windowed, targets: tuple[str, ...], name: str) -> Lines:
     """The columns of each tile times dy of the same places."""
+    ones = targets[1] == totals(task.statements, form)
+    shape = [_listed(task.shape(t)) for t in targets]
+    if overlap(form, BLOCK, task):
+        before, inside = overlapping.kernel(form, BLOCK, name[1:], "upstream")
+        results = [f"{form.kernel_from(overlapping.sums(form), 'cuf')}.reshape({shape[0]})"]
+        if ones:
+            before.append(f"total = np.zeros({form.counts[2]}, dtype)")
+            inside.append("total += upstream.sum(axis=1, dtype=dtype)")
+            results.append(f"total.reshape({shape[1]})")
+        return before, [*_turn(form), *inside], results, [form.wide]
     _, channels, filters, taps, _ = form.counts
     depth = channels * taps
-    ones = targets[1] == totals(task.statements, form)
-    before, turn, fill = _columns(form, task, name, ones)
-    shape = f"({depth + ones}, {filters})"
+    before, fill = _columns(form, task, name, ones)
+    sizes = f"({depth + ones}, {filters})"
     before += [
-        f'part = _scratch("{name[1:]}_part", {shape}, dtype)',
-        f"sums = np.zeros({shape}, dtype)",
+        f'part = _scratch("{name[1:]}_part", {sizes}, dtype)',
+        f"sums = np.zeros({sizes}, dtype)",
     ]
     lines = [fill, "np.matmul(columns, SHARE.T, out=part)", "sums += part"]
-    inside = [*turn, *_tiled(form, task, "upstream", lines)]
+    inside = [*_turn(form), *_tiled(form, task, "upstream", lines)]
     made = form.kernel_from(f"sums[:{depth}]" if ones else "sums", "cuf")
-    results = [f"{made}.reshape({_listed(task.shape(targets[0]))})"]
+    results = [f"{made}.reshape({shape[0]})"]
     if ones:
-        results.append(f"sums[{depth}].reshape({_listed(task.shape(targets[1]))})")
+        results.append(f"sums[{depth}].reshape({shape[1]})")
     return before, inside, results, [form.wide]
 
 
