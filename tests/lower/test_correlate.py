@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 from forced import differing, integers, kernels
 
@@ -26,10 +25,11 @@ def test_rows_that_only_fill_the_last_slice_are_zeros():
     made = kernels("correlate", **LARGE | {"bias": True})
     module = next(m for m, groups in made if ("dw", "db") in groups)
     assert "(32, 324), dtype)" in module.SOURCE  # 3 · 9 rows and ones: four slices of eight
-    found = module.backward(
-        **{name: array.astype(np.float32) for name, array in integers(module, 2).items()}
-    )
-    assert found.dw.shape == (24, 3, 3, 3)
+    buffers = module._local.__dict__.setdefault("buffers", {})
+    assert differing(module, integers(module, 2)) == []
+    (columns,) = [buffer for buffer in buffers.values() if buffer.shape == (32, 324)]
+    assert not columns[28:].any()
+    assert (columns[27] == 1).all()
 
 
 @pytest.mark.parametrize("more", [{"filters": 400}, {"input": (3, 20, 20)}, {"groups": 3}], ids=str)

@@ -78,13 +78,12 @@ class Axis:
         reach = (w.stride - 1 - w.offset) // w.stride + self.length
         return self.low + max(w.outputs, reach)  # what follows a row is never used
 
-    def first_tap(self, a: str) -> str:
-        """The first tap of a remainder among the taps in reverse, as Python text."""
+    def chosen(self, a: str) -> str:
+        """The taps of a remainder among the taps in reverse, as Python text."""
         w = self.window
         if w.stride == 1:
-            return ""
-        behind = (w.taps - 1 + w.offset) % w.stride
-        return f"({behind} - {a}) % {w.stride}"
+            return ":"
+        return f"({(w.taps - 1 + w.offset) % w.stride} - {a}) % {w.stride} :: {w.stride}"
 
     def start(self, a: str, taps: str) -> str:
         """Where in the padded dy the windows of a remainder start, as Python text."""
@@ -181,37 +180,48 @@ def _phases(form: Windowed, axes: list[Axis], rows: int, target: str) -> str:
     whole = rows >= axes[0].length
     names = TAPS[: len(axes)]
     loops = [] if whole else [("top", f"range(0, {axes[0].length}, {rows})")]
-    chosen, spans, starts = [], [], []
-    for k, (a, axis, step, taps) in enumerate(zip(LETTERS, axes, steps, names, strict=False)):
-        s, tiled = axis.window.stride, not whole and k == 0
-        if s > 1:
-            loops.append((a, f"range({s})"))
-        chosen.append(f"{axis.first_tap(a)} :: {s}" if s > 1 else ":")
-        own = a if s > 1 else ""
-        begin = f"{s} * top" + (f" + {own}" if own else "") if tiled else own
-        end = f"{s} * (top + {rows})" if tiled else ""
-        spans.append(f"{begin}:{end}{f':{s}' if s > 1 else ''}")
-        start = axis.start(a, taps) + (" + top" if tiled else "")
-        starts.append(f"{step} * ({start})" if step > 1 else start)
+    strides = [axis.window.stride for axis in axes]
+    loops += [(a, f"range({s})") for a, s in zip(LETTERS, strides, strict=False) if s > 1]
     known, count = ", ".join(names), " * ".join(names)
-    along = _listed([*steps, prod(sizes), 1])
-    inner = "".join(f", :into.shape[{k}]" for k in range(2, len(axes) + 1))
     places = "into.shape[1]" + (f" * {steps[0]}" if steps[0] > 1 else "")
-    shape = ", ".join([str(channels), "into.shape[1]", *map(str, sizes[1:])])
+    within = "".join(f", :into.shape[{k}]" for k in range(2, len(axes) + 1))
+    shape = _listed([channels, "into.shape[1]", *sizes[1:]])
     body = f"""
-taps = turned[{", ".join(chosen)}]
+taps = turned[{_listed([axis.chosen(a) for a, axis in zip(LETTERS, axes, strict=False)])}]
 {known} = taps.shape[{":-2" if len(axes) > 1 else "0"}]
-into = {target}[n, :, {", ".join(spans)}]
+into = {target}[n, :, {_listed(_spans(axes, 0 if whole else rows))}]
 count, places = {count}, {places}
-start = {" + ".join(starts)}
-runs = _windows(padded, ({known}, {filters}, places), ({along}), start)
+start = {_start(axes, steps, "" if whole else " + top")}
+runs = _windows(padded, ({known}, {filters}, places), ({_listed([*steps, prod(sizes), 1])}), start)
 made = products[: count * {channels} * places]
 np.matmul(taps.swapaxes(-1, -2), runs, out=made.reshape({known}, {channels}, places))
 total = sums[: {channels} * places]
 np.sum(made.reshape(count, {channels} * places), axis=0, out=total)
-into[...] = total.reshape({shape})[:, :{inner}]
+into[...] = total.reshape({shape})[:, :{within}]
 """
     return nested(loops, body, 1)
+
+
+def _spans(axes: list[Axis], rows: int) -> list[str]:
+    """The entries of a remainder, along the first axis only ``rows`` of them if not 0."""
+    spans = []
+    for a, axis in zip(LETTERS, axes, strict=False):
+        s = axis.window.stride
+        spans.append(f"{a}::{s}" if s > 1 else ":")
+    if rows:
+        s = axes[0].window.stride
+        end = f"{s} * (top + {rows})"
+        spans[0] = f"{s} * top + a : {end} : {s}" if s > 1 else f"top : top + {rows}"
+    return spans
+
+
+def _start(axes: list[Axis], steps: list[int], moved: str) -> str:
+    """Where the first run of a remainder starts in the padded dy."""
+    starts: list[str] = []
+    for a, axis, step, taps in zip(LETTERS, axes, steps, TAPS, strict=False):
+        start = axis.start(a, taps) + ("" if starts else moved)
+        starts.append(f"{step} * ({start})" if step > 1 else start)
+    return " + ".join(starts)
 
 
 def _listed(values: Sequence[int | str]) -> str:
