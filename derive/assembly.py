@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from .machines import Tuning
     from .programs import Choice, Program
     from .render.notebook import Runnable
-    from .render.notes.chapters import Trial
     from .writing import Content
 
 Shape = tuple[int, ...]
@@ -316,41 +315,10 @@ def runnable(made: Assembled) -> Runnable:
 def document(made: Assembled, style: Style = PLAIN) -> Document:
     """The notes, before any format is chosen."""
     from .render.notes.chapters import chapters
+    from .training import trial
 
-    trial = _trial(made)
-    return chapters(made.derivation, made.certificates, made.certificate, trial, style)
-
-
-def _trial(made: Assembled) -> Trial | None:
-    """One step of training a small network, by the module itself."""
-    import numpy as np
-
-    from .graphs import INPUT, TARGET
-    from .render.notes.chapters import SHOWN, WIDEST, Trial
-
-    network = made.derivation.network
-    widest = max((n for _, tensor in network.parameters for n in tensor.sizes()), default=0)
-    if network.loss is None or not 0 < network.size <= SHOWN or widest > WIDEST:
-        return None
-    kernel, random = module(made), np.random.default_rng(1)
-    x = random.integers(-2, 4, network.shape(INPUT)).astype(float)
-    last = network.loss.equation.data[-1]
-    t = random.integers(0, 2, last.sizes()).astype(int if last.integer else float)
-    params = {name: np.round(value, 1) for name, value in kernel.init(0).items()}
-    before, grads = kernel.gradients(x, t, params)
-    after = kernel.sgd_step(params, grads, RATE)
-    return Trial(
-        RATE,
-        ((INPUT, x), (TARGET, np.asarray(t))),
-        tuple(params.items()),
-        tuple((name, grads[name]) for name in params),
-        tuple(after.items()),
-        (before, kernel.loss(x, t, after)),
-    )
-
-
-RATE = 0.01
-"""The learning rate of the step that the notes show."""
+    step = trial(made.derivation, module(made))
+    return chapters(made.derivation, made.certificates, made.certificate, step, style)
 
 
 PACKAGE = '''"""The network's forward pass, loss, gradients and training step; all in kernel.py."""

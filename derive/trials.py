@@ -74,3 +74,23 @@ class Example:
     def value(self, name: str) -> Any:
         """The array of one tensor of the equation."""
         return dict(self.given)[name]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One training step of a network in numbers: parameters before and after, their gradients.
+
+    ``values``  what every layer gives, ``slopes`` the gradient of that (the last layer first);
+                empty where they are too large
+    ``check``   a difference quotient of one weight, whose tensor is called as in ``before``
+    """
+
+    rate: float
+    given: tuple[tuple[str, Any], ...]
+    before: tuple[tuple[str, Any], ...]
+    gradients: tuple[tuple[str, Any], ...]
+    after: tuple[tuple[str, Any], ...]
+    losses: tuple[float, float]
+    values: tuple[tuple[str, Any], ...] = ()
+    slopes: tuple[tuple[str, Any], ...] = ()
+    check: Check | None = None

@@ -29,7 +29,7 @@ NOUNS = {
     "graphs",
 }
 CLAIMS = {"verify"}
-PIPELINE = {"pipeline", "assembly", "trying", "tuning"}
+PIPELINE = {"pipeline", "assembly", "training", "trying", "tuning"}
 DOORS = {
     "arguments",
     "options",

@@ -7,8 +7,8 @@ computes by what it reads.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from ...certificates import Certificate
@@ -33,6 +33,7 @@ from ...documents import (
 )
 from ...graphs import INPUT, TARGET, Network, NetworkDerivation, Node
 from ...specs import PLAIN, Style
+from ...trials import Trial
 from ..mathematics.notation import DEL, EQUALS, PLUS
 from ..phrases import Phrases, Slot, phrases
 from ..terminal.overview import count_rows
@@ -41,6 +42,7 @@ from .deltas import delta_blocks
 from .figures.network import network_figure
 from .grids import turned
 from .layer import notes, resized
+from .passes import pass_blocks
 from .scene import named
 from .sheet import Sheet
 from .values import in_words
@@ -48,22 +50,6 @@ from .values import in_words
 Certificates = Sequence[tuple[str, Certificate]]
 
 DOT = Operator("·")
-SHOWN = 40
-"""A step is shown in numbers while there are at most so many to train."""
-WIDEST = 6
-"""And while no matrix has more columns."""
-
-
-@dataclass(frozen=True)
-class Trial:
-    """One training step in numbers: parameters before and after, and their gradients."""
-
-    rate: float
-    given: tuple[tuple[str, Any], ...]
-    before: tuple[tuple[str, Any], ...]
-    gradients: tuple[tuple[str, Any], ...]
-    after: tuple[tuple[str, Any], ...]
-    losses: tuple[float, float]
 
 
 def chapters(
@@ -80,7 +66,7 @@ def chapters(
     blocks += delta_blocks(derivation, style, lambda name: _value(name, network), say)
     blocks += _counts(derivation, say)
     if trial is not None:
-        blocks += _step(trial, network, say)
+        blocks += _step(trial, derivation, style, say)
     blocks += _proof(chain, say)
     blocks += _shared(derivation, style, say)
     proved = dict(certificates)
@@ -116,15 +102,29 @@ def _shared(derivation: NetworkDerivation, style: Style, say: Phrases) -> list[B
         key = "shared" if letters[0].notation.short else "shared_plain"
         slots: dict[str, Slot] = {"g": letters[0].upstream(), "upstream": letters[0].loss()}
         out.append(Paragraph(say.say(f"chain.{key}", slots)))
-    out.append(Paragraph(say.say("setting.batch")))
+    kept = [node.name for node, one in derivation.pairs() if not Sheet(one, style).batch]
+    told = list(say.say("setting.batch"))
+    if kept:
+        batch = next(s.equation.batch for s in sheets if not s.batch)
+        but: dict[str, Slot] = {"layers": ", ".join(kept), "batch": Symbol(batch)}
+        told += [" ", *say.say("chain.batch_but", but)]
+    out.append(Paragraph(tuple(told)))
     if any(s.taps and s.taps.tensor and not turned(s) for s in sheets):
         out.append(Paragraph(say.say("chain.correlation")))
     if style.index_base:
         out.append(Paragraph(say.say("setting.base", base=style.index_base)))
-    sources = dict.fromkeys(sheet.derivation.layer.source for sheet in sheets)
-    if told := "; ".join(filter(None, sources)):
-        out.append(Paragraph(say.say("chain.sources", sources=told)))
+    if sources := _sources(sheet.derivation.layer.source for sheet in sheets):
+        out.append(Paragraph(say.say("chain.sources", sources=sources)))
     return out
+
+
+def _sources(found: Iterable[str]) -> str:
+    """Every book once, with all its places: ``A, B (2016), eq. 9.6, section 9.2; C``."""
+    books: dict[str, list[str]] = {}
+    for source in dict.fromkeys(filter(None, found)):
+        book, year, place = source.partition("), ")
+        books.setdefault(book + year.removesuffix(", "), []).append(place)
+    return "; ".join(", ".join(filter(None, (book, *places))) for book, places in books.items())
 
 
 # -- the chain rule --------------------------------------------------------------------------
@@ -241,25 +241,31 @@ def _counts(derivation: NetworkDerivation, say: Phrases) -> list[Block]:
     return out
 
 
-def _step(trial: Trial, network: Network, say: Phrases) -> list[Block]:
+def _step(trial: Trial, derivation: NetworkDerivation, style: Style, say: Phrases) -> list[Block]:
     """θ ← θ − η·∂L/∂θ, once."""
+    network = derivation.network
     rule = Row((Symbol("eta"), DOT, _by(Symbol("L"), Symbol("theta"))))
     arrow, minus = Operator("←"), Operator("−")
     slots: dict[str, Slot] = {"rate": f"{trial.rate:g}", "eta": Symbol("eta")}
-    out: list[Block] = [
-        Heading(1, say.say("chain.step")),
-        Paragraph(say.say("chain.update", slots)),
-        Display(((Symbol("theta"), (Row((arrow, Symbol("theta"))), Row((minus, rule)))),)),
-    ]
-    given = tuple((Symbol(name), (Row((EQUALS, _grid(value))),)) for name, value in trial.given)
+    out: list[Block] = [Heading(1, say.say("chain.step"))]
+    given = tuple(
+        (letter, (Row((EQUALS, _grid(value))),))
+        for letter, value in (
+            *((_value(name, network), value) for name, value in trial.given),
+            *((_parameter(name, network), value) for name, value in trial.before),
+        )
+    )
     out += [Paragraph(say.say("chain.given")), Display(given)]
+    out += pass_blocks(trial, derivation, style, lambda name: _value(name, network), say)
+    step = (Symbol("theta"), (Row((arrow, Symbol("theta"))), Row((minus, rule))))
+    out += [Paragraph(say.say("chain.update", slots)), Display((step,))]
     rows = []
     for name, before in trial.before:
         gradient, after = dict(trial.gradients)[name], dict(trial.after)[name]
         moved = Row((minus, Numeral(f"{trial.rate:g}"), DOT, _grid(gradient)))
         pieces = (Row((arrow, _grid(before))), moved, Row((EQUALS, _grid(after))))
         rows.append((_parameter(name, network), pieces))
-    out += [Paragraph(say.say("chain.moves")), Display(tuple(rows), name="step")]
+    out.append(Display(tuple(rows), name="step"))
     first, second = (f"{loss:.4g}" for loss in trial.losses)
     out.append(Paragraph(say.say("chain.losses", {"before": first, "after": second})))
     return out

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ...documents import Block, Display, Heading, Inline, Math, Paragraph
+from ...documents import Block, Display, Heading, Inline, Math, Paragraph, Symbol
 from ...expressions import ZERO
 from ...graphs import TARGET, NetworkDerivation, Node
 from ...specs import Style
+from ..mathematics.notation import affine
 from ..phrases import Phrases, Slot
 from .forms import form_of, form_sentence
 from .grids import turned
@@ -41,10 +42,21 @@ def _layer(node: Node, sheet: Sheet, value: Callable[[str], Math], say: Phrases)
         read += [", ", source] if read else [source]
     slots: dict[str, Slot] = {"layer": node.name, "written": node.text}
     slots |= {"made": value(node.name), "read": tuple(read), "g": sheet.upstream()}
+    letters: list[Inline] = []
+    for tensor, name in node.reads:
+        one: dict[str, Slot] = {"tensor": Symbol(tensor.name), "source": value(name)}
+        if name != TARGET:
+            letters += [*([", "] if letters else []), *say.say("deltas.letters", one)]
+    slots["letters"] = tuple(letters)
     gradients = [g for g in sheet.derivation.gradients if g.gather.rhs != ZERO]
     rows = tuple(sheet.row(gradient.gather) for gradient in gradients)
     key = "layer_loss" if node.is_loss else "layer"
-    out: list[Block] = [Paragraph(say.say(f"deltas.{key}", slots))]
+    told_first = list(say.say(f"deltas.{key}", slots))
+    if not sheet.batch:
+        equation = sheet.equation
+        count = affine(equation.extent(equation.batch))
+        told_first += [" ", *say.say("deltas.samples", batch=Symbol(equation.batch), count=count)]
+    out: list[Block] = [Paragraph(tuple(told_first))]
     if rows:
         out.append(Display(rows, name=f"delta_{node.name}"))
     told: list[Inline] = []

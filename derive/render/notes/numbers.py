@@ -98,19 +98,19 @@ def _worked(example: Example, sheet: Sheet) -> list[Block]:
         arrays[here.output.gradient] = example.upstream
     resolved = sheet.derivation.resolved
     first = here.forward if resolved is None else resolved.gather
-    lines = [_entry(first, None, arrays, example.output, sheet)]
+    lines = [worked_entry(first, None, arrays, example.output, sheet)]
     places = {check.of: check.place for check in example.checks}
     results = dict(example.gradients)
     for gradient in sheet.derivation.instance:
         of = gradient.of
-        lines.append(_entry(gradient.gather, places.get(of), arrays, results[of], sheet))
+        lines.append(worked_entry(gradient.gather, places.get(of), arrays, results[of], sheet))
     rows = tuple(line for line in lines if line is not None)
     if not rows:
         return []
     return [Paragraph(sheet.say.say("numbers.worked")), Display(rows, name="numbers_worked")]
 
 
-def _entry(
+def worked_entry(
     value: Statement, place: Place | None, arrays: Arrays, results: Any, sheet: Sheet
 ) -> tuple[Math, tuple[Math, ...]] | None:
     """``y_{0,0} = 2·1 + 0·2 = 2``; None where an entry is no plain sum of products.
@@ -214,9 +214,8 @@ def _checks(example: Example, sheet: Sheet) -> list[Block]:
     slots: dict[str, Slot] = {"output": output, "g": g}
     key = "check_loss" if sheet.equation.loss else "check"
     out: list[Block] = [Paragraph(say(f"numbers.{key}", slots)), display]
-    names = ("entry", "step", "above", "below", "quotient", "derived")
-    head = tuple(say(f"numbers.{name}") for name in names)
-    out.append(Table(head, tuple(_check(check, sheet) for check in example.checks)))
+    rows = (checked(check, _at(check.of, check.place, sheet)) for check in example.checks)
+    out.append(Table(head(sheet), tuple(rows)))
     exact = [check for check in example.checks if check.exact]
     key = "exact" if len(exact) == len(example.checks) else "some_exact" if exact else "rounded"
     kinks = len(exact) < len(example.checks) and _kinks(sheet)
@@ -234,11 +233,18 @@ def _kinks(sheet: Sheet) -> bool:
     return any("selecting" in kinds(g.gather.rhs) for g in sheet.derivation.gradients)
 
 
-def _check(check: Check, sheet: Sheet) -> tuple[tuple[Inline, ...], ...]:
+def head(sheet: Sheet) -> tuple[tuple[Inline, ...], ...]:
+    """The head of a table of difference quotients."""
+    names = ("entry", "step", "above", "below", "quotient", "derived")
+    return tuple(sheet.say.say(f"numbers.{name}") for name in names)
+
+
+def checked(check: Check, entry: Math) -> tuple[tuple[Inline, ...], ...]:
+    """A row of that table."""
     numbers = (check.step, check.above, check.below, check.quotient, check.derived)
     digits = [number(v) if v == check.step else precise(v) for v in numbers[:3]]
     ends = [number(v) for v in numbers[3:]]
-    return ((_at(check.of, check.place, sheet),), *((shown,) for shown in (*digits, *ends)))
+    return ((entry,), *((shown,) for shown in (*digits, *ends)))
 
 
 def precise(value: float) -> Math:
