@@ -146,16 +146,23 @@ def _array(node: ast.expr) -> Array:
 
 def _attribute(node: ast.Attribute) -> Array:
     """``np.newaxis`` is a literal, ``x.dtype`` an attribute of an array."""
-    if ast.unparse(node).startswith("np."):
+    if _from_numpy(node):
         return Literal(ast.unparse(node))
     return Method(_array(node.value), node.attr, call=False)
+
+
+def _from_numpy(node: ast.expr) -> bool:
+    """Whether it is a dotted name that starts with ``np``."""
+    while isinstance(node, ast.Attribute):
+        node = node.value
+    return isinstance(node, ast.Name) and node.id == "np"
 
 
 def _call(fn: ast.expr, args: list[ast.expr], keywords: list[ast.keyword]) -> Array:
     given = tuple(_array(arg) for arg in args)
     named = tuple((k.arg or "**", _array(k.value)) for k in keywords)
     path = ast.unparse(fn)
-    if isinstance(fn, ast.Name) or path.startswith("np."):
+    if isinstance(fn, ast.Name) or _from_numpy(fn):
         return Invoke(path, given, named)
     if isinstance(fn, ast.Attribute):
         return Method(_array(fn.value), fn.attr, given, named)

@@ -15,41 +15,16 @@ from ..programs import (
     Invoke,
     Item,
     Let,
-    Literal,
     Loop,
     Method,
     Name,
     Return,
-    Span,
     Tuple,
     Unary,
 )
+from .spelling import STRENGTH, TIGHT, arguments_text, entry_text, text
 
 WIDTH = 100
-STRENGTH = {
-    "and": 0,
-    "in": 1,
-    "not in": 1,
-    "==": 1,
-    "!=": 1,
-    "<": 1,
-    "<=": 1,
-    ">": 1,
-    ">=": 1,
-    "|": 2,
-    "^": 3,
-    "&": 4,
-    "+": 6,
-    "-": 6,
-    "*": 7,
-    "/": 7,
-    "//": 7,
-    "@": 7,
-    "%": 7,
-    "**": 9,
-}
-SIGN = 8
-TIGHT = 11
 
 
 def lines(
@@ -64,8 +39,10 @@ def lines(
                 out += [f"{pad}# {line}" for line in comment(action)]
             case Let(target, value, op):
                 head = f"{pad}{_left(target)} {op} "
-                if isinstance(value, Tuple):
+                if isinstance(value, Tuple) and len(head + _left(value)) <= WIDTH:
                     out.append(head + _left(value))
+                elif isinstance(value, Tuple):
+                    out += _listed(f"{head}(", value.items, depth)
                 else:
                     out += _wrapped(head, value, depth)
             case For(var, extent, body):
@@ -81,6 +58,8 @@ def lines(
                 out += _wrapped(pad, value, depth)
             case Return(Tuple() as results) if len(f"{pad}return {_left(results)}") <= WIDTH:
                 out.append(f"{pad}return {_left(results)}")
+            case Return(Tuple(results)) if len(results) > 1:
+                out += _listed(f"{pad}return (", results, depth)
             case Return(value):
                 out += _wrapped(f"{pad}return ", value, depth)
     return out
@@ -92,67 +71,6 @@ def _words(count: int) -> list[str]:
 
 def _left(target: Array) -> str:
     return ", ".join(text(i) for i in target.items) if isinstance(target, Tuple) else text(target)
-
-
-def text(array: Array, around: int = 0) -> str:
-    """An array expression; parentheses where ``around`` binds at least as tightly."""
-    match array:
-        case Name(id):
-            return id
-        case Literal(value):
-            bare = value.isdigit() and around == TIGHT  # 2.sum would be no number
-            return f"({value})" if (" " in value and around) or bare else value
-        case Item(base, entries):
-            return f"{text(base, TIGHT)}[{', '.join(_entry(e) for e in entries)}]"
-        case Invoke(fn, args, named):
-            return f"{fn}({_arguments(args, named)})"
-        case Method(base, name, args, named, call):
-            tail = f"({_arguments(args, named)})" if call else ""
-            return f"{text(base, TIGHT)}.{name}{tail}"
-        case Binary(op, left, right):
-            own = STRENGTH[op]
-            # ** groups to the right and compares are not chained: guard the other side
-            sides = (own + 1, own) if op == "**" else (own, own + 1)
-            if own == STRENGTH["=="]:
-                sides = (own + 1, own + 1)
-            body = f"{text(left, sides[0])} {op} {text(right, sides[1])}"
-            if op == "**" and _simple(left) and _simple(right):
-                body = body.replace(" ** ", "**")
-            return f"({body})" if own < around else body
-        case Unary(op, operand):
-            power = isinstance(operand, Binary) and operand.op == "**"
-            body = f"{op}{text(operand, TIGHT if power else SIGN)}"
-            return f"({body})" if around > SIGN else body
-        case Tuple(items):
-            inner = ", ".join(text(i) for i in items)
-            return f"({inner},)" if len(items) == 1 else f"({inner})"
-    raise TypeError(f"nothing prints {type(array).__name__}")
-
-
-def _simple(array: Array) -> bool:
-    return isinstance(array, Name | Literal) or (
-        isinstance(array, Method) and not array.call and _simple(array.base)
-    )
-
-
-def _entry(entry: Span | str) -> str:
-    if isinstance(entry, str):
-        return entry
-    parts = (entry.start, entry.stop, entry.step)
-    short = (part.isidentifier() or part.removeprefix("-").isdigit() for part in parts if part)
-    wide = not all(short)
-    body = _joined(entry.start, entry.stop, wide)
-    return _joined(body, entry.step, wide) if entry.step else body
-
-
-def _joined(one: str, two: str, wide: bool) -> str:
-    if not wide:
-        return f"{one}:{two}"
-    return f"{one} : {two}".strip()
-
-
-def _arguments(args: Sequence[Array], named: Sequence[tuple[str, Array]]) -> str:
-    return ", ".join([*(text(a) for a in args), *(f"{k}={text(v)}" for k, v in named)])
 
 
 def _wrapped(head: str, value: Array, depth: int, tail: str = "") -> list[str]:
@@ -169,14 +87,14 @@ def _wrapped(head: str, value: Array, depth: int, tail: str = "") -> list[str]:
 def _in_brackets(head: str, value: Array, depth: int) -> list[str] | None:
     """Broken in its own brackets: those of a call, or of the last or first of two operands."""
     if not isinstance(value, Binary):
-        return None if _fluent(value) else _broken(head, value, depth)
+        return None if _chained(value) else _broken(head, value, depth)
     chain = _chain(value)
     if len(chain) > 2:
         return None
     (_, left, around), (op, right, tight) = chain
     tail = ""
     for before, leaf, after in (_last(right, tight), _first(left, around)):
-        if isinstance(leaf, Item):  # a subscript is not split for its operator's sake
+        if isinstance(leaf, Item) or _on_a_call(leaf):  # not split for an operator's sake
             found = None
         elif after is None:  # the last leaf: everything else comes before it
             found = _broken(f"{head}{text(left, around)} {op} {before}", leaf, depth)
@@ -222,7 +140,10 @@ def _broken(head: str, value: Array, depth: int) -> list[str] | None:
         case Tuple(items) if items:
             return _opened(f"{head}(", items, (), depth)
         case Item(base, entries):
-            opening, listed = f"{head}{text(base, TIGHT)}[", ", ".join(_entry(e) for e in entries)
+            opening, listed = (
+                f"{head}{text(base, TIGHT)}[",
+                ", ".join(entry_text(e) for e in entries),
+            )
             if len(opening) <= WIDTH:
                 return [opening, f"{pad}    {listed}", f"{pad}]"]
             return _with_tail(_broken(head, base, depth), f"[{listed}]")
@@ -235,7 +156,9 @@ def _broken(head: str, value: Array, depth: int) -> list[str] | None:
             if (args or named) and len(opening) <= WIDTH:
                 return _opened(opening, args, named, depth)
             inner = Tuple((base,)) if isinstance(base, Binary) else base
-            return _with_tail(_broken(head, inner, depth), f".{name}({_arguments(args, named)})")
+            return _with_tail(
+                _broken(head, inner, depth), f".{name}({arguments_text(args, named)})"
+            )
     return None
 
 
@@ -247,12 +170,22 @@ def _opened(
     opening: str, args: Sequence[Array], named: Sequence[tuple[str, Array]], depth: int
 ) -> list[str]:
     """The arguments of a call on one line of their own, else one a line."""
-    pad, together = "    " * depth, _arguments(args, named)
+    pad, together = "    " * depth, arguments_text(args, named)
     if len(pad) + 4 + len(together) <= WIDTH:
         return [opening, f"{pad}    {together}", f"{pad})"]
     out = [opening]
     for key, arg in (*(("", a) for a in args), *((f"{k}=", v) for k, v in named)):
         block = _operand(f"{pad}    {key}", arg, 0, depth + 1, room=1)
+        out += [*block[:-1], block[-1] + ","]
+    return [*out, f"{pad})"]
+
+
+def _listed(opening: str, items: Sequence[Array], depth: int) -> list[str]:
+    """A tuple that is too long for a line: an item a line."""
+    pad = "    " * depth
+    out = [opening]
+    for item in items:
+        block = _operand(f"{pad}    ", item, 0, depth + 1, room=1)
         out += [*block[:-1], block[-1] + ","]
     return [*out, f"{pad})"]
 
@@ -283,12 +216,14 @@ def _operand(head: str, value: Array, around: int, depth: int, room: int = 0) ->
         for op, operand, tight in chain[1:]:
             out += _operand("    " * depth + f"{op} ", operand, tight, depth)
         return out
+    if _chained(value) and not _fluent(value):
+        return _segments(head, value, depth)
     if methods := _fluent(value):
         first = methods[0].base
         base = Tuple((first,)) if isinstance(first, Binary) else first
         whole = head + text(first, TIGHT)
         out = [whole] if len(whole) <= WIDTH else _broken(head, base, depth) or [whole]
-        calls = (f".{m.name}({_arguments(m.args, m.named)})" for m in methods)
+        calls = (f".{m.name}({arguments_text(m.args, m.named)})" for m in methods)
         return [*out, *("    " * depth + call for call in calls)]
     return _broken(head, value, depth) or [line]
 
@@ -302,6 +237,40 @@ def _fluent(value: Array) -> list[Method]:
     if isinstance(value, Name) or (isinstance(value, Method) and isinstance(value.base, Name)):
         methods = methods[1:]  # the first bracket is that of its first method
     return methods if len(methods) > 1 else []
+
+
+def _chained(value: Array) -> bool:
+    """Whether several methods are called one after the other, subscripts between them or not."""
+    calls = 0
+    while isinstance(value, Item) or (isinstance(value, Method) and value.call):
+        calls += isinstance(value, Method)
+        value = value.base
+    bare = isinstance(value, Name) or (isinstance(value, Method) and isinstance(value.base, Name))
+    return calls - bare > 1
+
+
+def _segments(head: str, value: Array, depth: int) -> list[str]:
+    """A chain with subscripts in it: a line for every method, its subscript behind it."""
+    parts: list[str] = []
+    tail = ""
+    while isinstance(value, Item) or (isinstance(value, Method) and value.call):
+        if isinstance(value, Item):
+            tail = f"[{', '.join(entry_text(e) for e in value.entries)}]{tail}"
+        else:
+            parts.insert(0, f".{value.name}({arguments_text(value.args, value.named)}){tail}")
+            tail = ""
+        value = value.base
+    first = f"{head}{text(value, TIGHT)}{tail}"
+    if not tail and isinstance(value, Name):
+        first += parts.pop(0)
+    return [first, *("    " * depth + part for part in parts)]
+
+
+def _on_a_call(value: Array) -> bool:
+    """Whether it is a method called on the result of a call."""
+    if not isinstance(value, Method) or not value.call:
+        return False
+    return isinstance(value.base, Invoke) or (isinstance(value.base, Method) and value.base.call)
 
 
 def _chain(value: Binary) -> list[tuple[str, Array, int]]:

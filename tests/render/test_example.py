@@ -193,10 +193,13 @@ def test_the_listed_code_is_the_whole_of_both_functions():
     made = pipeline.make(pipeline.derive(pipeline.layer(spec("conv", {"input": 5, "kernel": 2}))))
     shown = [b.code for b in pipeline.document(made).blocks if isinstance(b, Listing)]
     rows = [row for code in shown for row in code.splitlines() if row.strip()]
-    start, end = made.source.index("def forward"), made.source.index("def _arrays")
-    wanted = made.source[start:end].splitlines()
+    wanted = []
+    for name in ("_forward_taps", "_backward_taps"):
+        start = made.source.index(f"def {name}(")
+        wanted += made.source[start : made.source.index("\n\n\n", start)].splitlines()
     kept = [row for row in wanted if row.strip() and not row.strip().startswith("#")]
-    assert [row for row in rows if row in kept] == kept
+    printed = iter(rows)  # a faster function may be listed behind them
+    assert all(row in printed for row in kept)
 
 
 def test_the_course_signature_runs_and_gives_the_gradients():

@@ -28,7 +28,8 @@ from derive.programs import (
     Tuple,
     Unary,
 )
-from derive.render.python import lines, text
+from derive.render.python import lines
+from derive.render.spelling import text
 
 LONG = ({"x": (4, 5, 6), "w": (7, 4), "b": (7,)}, "y[f,i,j] = tanh(sum[c](x[c,i,j]*w[f,c]) + b[f])")
 TEXTS = {
