@@ -91,6 +91,8 @@ def backward(dy: np.ndarray, x: np.ndarray) -> Gradients:
 
 def _arrays(**given):
     """Tensors as arrays of one dtype, data as (N, ...), and the batch axes that data share."""
+    if (batch := _ready(given, _BATCHED)) is not None:
+        return *given.values(), batch
     arrays = {name: np.asarray(value) for name, value in given.items()}
     dtype = np.result_type(*(arrays[name] for name in arrays if name not in _INTEGER))
     if dtype.kind in "iu":  # divisions and functions leave the integers
@@ -121,3 +123,28 @@ def _arrays(**given):
 _BATCHED = ("dy", "x")
 _INTEGER = ()
 _SHAPE_OF = {"dy": "y"}
+
+
+def _ready(arrays, batched):
+    """The batch axes if all is as kernels want it: one float type, one axis of samples; or None."""
+    batch = dtype = None
+    for name, array in arrays.items():
+        if type(array) is not np.ndarray:
+            return None
+        shape = array.shape
+        if name in batched:
+            lead, shape = shape[:1], shape[1:]
+            batch = lead if batch is None else batch
+            if lead != batch:
+                return None
+        if shape != SHAPES[_SHAPE_OF.get(name, name)]:
+            return None
+        if name in _INTEGER:
+            return None
+        dtype = array.dtype if dtype is None else dtype
+        if array.dtype is not dtype:
+            return None
+    return batch if batch and dtype in _FLOATS else None
+
+
+_FLOATS = np.dtype(np.float32), np.dtype(np.float64)

@@ -18,6 +18,8 @@ Generated and proved by:
         --name s1_conv_dense
 """
 
+import threading
+
 import numpy as np
 
 Params = dict[str, np.ndarray]
@@ -72,8 +74,11 @@ def loss(x: np.ndarray, t: np.ndarray, params: Params) -> float:
     return np.asarray(half_squared_error1).item()
 
 
-def gradients(x: np.ndarray, t: np.ndarray, params: Params) -> tuple[float, Params]:
-    """The loss, and ∂L/∂(each parameter, and x) shaped like the tensor itself."""
+def gradients(
+    x: np.ndarray, t: np.ndarray, params: Params, *, input_gradient: bool = True
+) -> tuple[float, Params]:
+    """The loss, and ∂L/∂(each parameter, and x) shaped like the tensor itself. Training needs no
+    ``input_gradient``: without it ∂L/∂x is left out."""
     arrays, batch = _arrays(params, x=x, t=t)
     x, t = arrays["x"], arrays["t"]
     conv1 = _conv1_forward(x, arrays["conv1.w"])
@@ -83,13 +88,16 @@ def gradients(x: np.ndarray, t: np.ndarray, params: Params) -> tuple[float, Para
     d_dense1 = _half_squared_error1_backward(dense1, t)
     d_flatten1, d_dense1_w, d_dense1_b = _dense1_backward(d_dense1, flatten1, arrays["dense1.w"])
     d_conv1 = _flatten1_backward(d_flatten1)
-    d_x, d_conv1_w = _conv1_backward(d_conv1, x, arrays["conv1.w"])
-    return np.asarray(half_squared_error1).item(), {
+    d_conv1_w = _conv1_backward(d_conv1, x)
+    grads = {
         "conv1.w": d_conv1_w,
         "dense1.w": d_dense1_w,
         "dense1.b": d_dense1_b,
-        "x": d_x.reshape(*batch, 3, 3),
     }
+    if input_gradient:
+        d_x = _conv1_backward_x(d_conv1, arrays["conv1.w"])
+        grads["x"] = d_x.reshape(*batch, 3, 3)
+    return np.asarray(half_squared_error1).item(), grads
 
 
 def init(seed: int) -> Params:
@@ -110,6 +118,35 @@ def sgd_step(params: Params, grads: Params, rate: float) -> Params:
 
 def _conv1_forward(x, w):
     """conv 2x2: from x (..., 3, 3), w (2, 2)."""
+    if x.dtype.char not in "fd":
+        y = _conv1_forward_taps(x, w)
+    else:
+        y = _conv1_y_sparse(x, w)
+    return y
+
+
+def _conv1_backward(dy, x):
+    """conv 2x2: from dy (..., 2, 2), x (..., 3, 3)."""
+    if dy.dtype.char not in "fd":
+        dw = _conv1_backward_taps(dy, x)
+    elif len(dy) < 4:
+        dw = _conv1_dw_unrolled(dy, x)
+    else:
+        dw = _conv1_dw_sparse(dy, x)
+    return dw
+
+
+def _conv1_backward_x(dy, w):
+    """conv 2x2: from dy (..., 2, 2), w (2, 2)."""
+    if dy.dtype.char not in "fd":
+        dx = _conv1_backward_x_taps(dy, w)
+    else:
+        dx = _conv1_dx_sparse(dy, w)
+    return dx
+
+
+def _conv1_forward_taps(x, w):
+    """Any type of number, one tap at a time."""
     N, dtype = len(x), x.dtype
     # y[n,i,j] = sum[u,v](x[n,i+u,j+v] * w[u,v])
     y = np.zeros((N, 2, 2), dtype)
@@ -119,21 +156,74 @@ def _conv1_forward(x, w):
     return y
 
 
-def _conv1_backward(dy, x, w):
-    """conv 2x2: from dy (..., 2, 2), x (..., 3, 3), w (2, 2)."""
-    N, dtype = len(dy), dy.dtype
-    # dx[n,i+u,j+v] += dy[n,i,j] * w[u,v]
-    dx = np.zeros((N, 3, 3), dtype)
-    for u in range(2):
-        for v in range(2):
-            dx[:, u : u + 2, v : v + 2] += dy * w[u, v]
+def _conv1_y_sparse(x, w):
+    """y = x · M: the layer as one matrix, each weight along a diagonal of it."""
+    N, dtype = len(x), x.dtype
+    matrix, weights = _diagonals("conv1_y_sparse", (9, 4), dtype, (2, 2, 2, 2), (12, 4, 14, 5))
+    weights[...] = w.reshape(2, 2, 1, 1)
+    return x.reshape(N, 9).dot(matrix).reshape(N, 2, 2)
+
+
+def _conv1_backward_taps(dy, x):
+    """Any type of number, one tap at a time."""
+    dtype = dy.dtype
     # dw[u,v] = sum[n,i,j](dy[n,i,j] * x[n,i+u,j+v])
     dw = np.zeros((2, 2), dtype)
     for u in range(2):
         for v in range(2):
             window = x[:, u : u + 2, v : v + 2]
             dw[u, v] = dy.ravel() @ window.ravel()
-    return dx, dw
+    return dw
+
+
+def _conv1_dw_unrolled(dy, x):
+    """dw: every product written out, in Python's own numbers."""
+    N, dtype = len(dy), dy.dtype
+    dy_samples = dy.reshape(N, 4).tolist()
+    x_samples = x.reshape(N, 9).tolist()
+    dw00 = 0.0
+    dw01 = 0.0
+    dw10 = 0.0
+    dw11 = 0.0
+    for n in range(N):
+        dy00, dy01, dy10, dy11 = dy_samples[n]
+        x00, x01, x02, x10, x11, x12, x20, x21, x22 = x_samples[n]
+        dw00 += x00 * dy00 + x01 * dy01 + x10 * dy10 + x11 * dy11
+        dw01 += x01 * dy00 + x02 * dy01 + x11 * dy10 + x12 * dy11
+        dw10 += x10 * dy00 + x11 * dy01 + x20 * dy10 + x21 * dy11
+        dw11 += x11 * dy00 + x12 * dy01 + x21 * dy10 + x22 * dy11
+    return np.array((dw00, dw01, dw10, dw11), dtype).reshape(2, 2)
+
+
+def _conv1_dw_sparse(dy, x):
+    """dw: all products of an entry of x and one of dy; those of a weight lie along a diagonal."""
+    N, dtype = len(x), x.dtype
+    pairs, diagonals = _diagonals("conv1_dw_sparse", (9, 4), dtype, (2, 2, 2, 2), (12, 4, 14, 5))
+    upstream = dy.reshape(N, 4)
+    x.reshape(N, 9).T.dot(upstream, out=pairs)
+    ones = np.ones(4, dtype)
+    dw = diagonals.reshape(4, 4).dot(ones).reshape(2, 2)
+    return dw
+
+
+def _conv1_backward_x_taps(dy, w):
+    """Any type of number, one tap at a time."""
+    N, dtype = len(dy), dy.dtype
+    # dx[n,i+u,j+v] += dy[n,i,j] * w[u,v]
+    dx = np.zeros((N, 3, 3), dtype)
+    for u in range(2):
+        for v in range(2):
+            dx[:, u : u + 2, v : v + 2] += dy * w[u, v]
+    return dx
+
+
+def _conv1_dx_sparse(dy, w):
+    """dx = dy · Mᵀ: the layer as one matrix, each weight along a diagonal of it."""
+    N, dtype = len(dy), dy.dtype
+    matrix, weights = _diagonals("conv1_dx_sparse", (9, 4), dtype, (2, 2, 2, 2), (12, 4, 14, 5))
+    weights[...] = w.reshape(2, 2, 1, 1)
+    dx = dy.reshape(N, 4).dot(matrix.T)
+    return dx.reshape(N, 3, 3)
 
 
 def _flatten1_forward(x):
@@ -153,13 +243,40 @@ def _flatten1_backward(dy):
 
 def _dense1_forward(x, w, b):
     """dense 1: from x (..., 4), w (1, 4), b (1,)."""
-    # y[n,i] = sum[j](w[i,j] * x[n,j]) + b[i]
-    y = x @ w.T + b
+    if x.dtype.char not in "fd":
+        y = _dense1_forward_taps(x, w, b)
+    else:
+        y = _dense1_y_product(x, w, b)
     return y
 
 
 def _dense1_backward(dy, x, w):
     """dense 1: from dy (..., 1), x (..., 4), w (1, 4)."""
+    if dy.dtype.char not in "fd":
+        dx, dw, db = _dense1_backward_taps(dy, x, w)
+    else:
+        dx = _dense1_dx_product(dy, w)
+        dw = _dense1_dw_product(x, dy)
+        db = _dense1_db_taps(dy)
+    return dx, dw, db
+
+
+def _dense1_forward_taps(x, w, b):
+    """Any type of number, one tap at a time."""
+    # y[n,i] = sum[j](w[i,j] * x[n,j]) + b[i]
+    y = x @ w.T + b
+    return y
+
+
+def _dense1_y_product(x, w, b):
+    """y[n] = w · x[n], one matrix product."""
+    N = len(x)
+    y = x.reshape(N, 4) @ w.reshape(4, 1) + b.reshape(1)
+    return y.reshape(N, 1)
+
+
+def _dense1_backward_taps(dy, x, w):
+    """Any type of number, one tap at a time."""
     dtype = dy.dtype
     # dx[n,j] = sum[i](dy[n,i] * w[i,j])
     dx = dy[:, 0, None] * w[0, :]
@@ -168,6 +285,34 @@ def _dense1_backward(dy, x, w):
     # db[i] = sum[n](dy[n,i])
     db = dy.sum(axis=0, dtype=dtype)
     return dx, dw, db
+
+
+def _dense1_dx_product(dy, w):
+    """dx[n] = w · dy[n], one matrix product."""
+    N = len(dy)
+    dx = dy.reshape(N, 1) @ w.reshape(1, 4)
+    return dx.reshape(N, 4)
+
+
+def _dense1_dw_product(x, dy):
+    """dw = Σ x[n] · dy[n]ᵀ."""
+    N, dtype = len(dy), dy.dtype
+    dy = dy.reshape(N, 1)
+    x = x.reshape(N, 4)
+    if N == 1:
+        # nothing to add up: each entry is one product
+        total = dy.T * x
+    else:
+        total = dy.T @ x
+    return total.reshape(1, 4).transpose(0, 1).reshape(1, 4)
+
+
+def _dense1_db_taps(dy):
+    """Any type of number, one tap at a time."""
+    dtype = dy.dtype
+    # db[i] = sum[n](dy[n,i])
+    db = dy.sum(axis=0, dtype=dtype)
+    return db
 
 
 def _half_squared_error1_forward(x, t):
@@ -193,7 +338,10 @@ def _arrays(params, **given):
         lacking = [name for name in _PARAMETERS if name not in params]
         unknown = [name for name in params if name not in _PARAMETERS]
         raise ValueError(f"params lacks {lacking}" if lacking else f"params has unknown {unknown}")
-    arrays = {name: np.asarray(value) for name, value in {**given, **params}.items()}
+    arrays = {**given, **params}
+    if (batch := _ready(arrays, given)) is not None:
+        return arrays, batch
+    arrays = {name: np.asarray(value) for name, value in arrays.items()}
     dtype = np.result_type(*(arrays[name] for name in arrays if name not in _INTEGER))
     if dtype.kind in "iu":  # divisions and functions leave the integers
         dtype = np.dtype(np.float64)
@@ -223,3 +371,59 @@ def _arrays(params, **given):
 _PARAMETERS = ("conv1.w", "dense1.w", "dense1.b")
 _INTEGER = ()
 _SHAPE_OF = {}
+
+
+def _ready(arrays, batched):
+    """The batch axes if all is as kernels want it: one float type, one axis of samples; or None."""
+    batch = dtype = None
+    for name, array in arrays.items():
+        if type(array) is not np.ndarray:
+            return None
+        shape = array.shape
+        if name in batched:
+            lead, shape = shape[:1], shape[1:]
+            batch = lead if batch is None else batch
+            if lead != batch:
+                return None
+        if shape != SHAPES[_SHAPE_OF.get(name, name)]:
+            return None
+        if name in _INTEGER:
+            return None
+        dtype = array.dtype if dtype is None else dtype
+        if array.dtype is not dtype:
+            return None
+    return batch if batch and dtype in _FLOATS else None
+
+
+_FLOATS = np.dtype(np.float32), np.dtype(np.float64)
+
+
+_local = threading.local()
+
+
+def _scratch(name, shape, dtype):
+    """A buffer of this thread that is kept between calls: zeros at first, then what was left."""
+    key = name, shape, dtype.char
+    if (found := getattr(_local, "buffers", {}).get(key)) is None:
+        found = np.zeros(shape, dtype)
+        _local.__dict__.setdefault("buffers", {})[key] = found
+    return found
+
+
+def _windows(array, shape, steps, start=0):
+    """A view of a buffer from its number ``start`` on, ``steps`` numbers apart along each axis."""
+    size = array.itemsize
+    return np.ndarray(shape, array.dtype, array, start * size, [step * size for step in steps])
+
+
+def _diagonals(name, shape, dtype, view, steps, start=0):
+    """A buffer of zeros of this thread, and the view of it that is written along diagonals.
+
+    Entries of the view are ``steps`` numbers apart along each axis, from number ``start`` on.
+    """
+    key = name, dtype.char
+    if (found := getattr(_local, "diagonals", {}).get(key)) is None:
+        buffer = _scratch(name, shape, dtype)
+        found = buffer, _windows(buffer, view, steps, start)
+        _local.__dict__.setdefault("diagonals", {})[key] = found
+    return found

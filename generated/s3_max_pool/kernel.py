@@ -19,6 +19,8 @@ Generated and proved by:
         half_squared_error' --input 5x5 --name s3_max_pool
 """
 
+import threading
+
 import numpy as np
 
 Params = dict[str, np.ndarray]
@@ -78,8 +80,11 @@ def loss(x: np.ndarray, t: np.ndarray, params: Params) -> float:
     return np.asarray(half_squared_error1).item()
 
 
-def gradients(x: np.ndarray, t: np.ndarray, params: Params) -> tuple[float, Params]:
-    """The loss, and ∂L/∂(each parameter, and x) shaped like the tensor itself."""
+def gradients(
+    x: np.ndarray, t: np.ndarray, params: Params, *, input_gradient: bool = True
+) -> tuple[float, Params]:
+    """The loss, and ∂L/∂(each parameter, and x) shaped like the tensor itself. Training needs no
+    ``input_gradient``: without it ∂L/∂x is left out."""
     arrays, batch = _arrays(params, x=x, t=t)
     x, t = arrays["x"], arrays["t"]
     conv1 = _conv1_forward(x, arrays["conv1.w"])
@@ -91,13 +96,16 @@ def gradients(x: np.ndarray, t: np.ndarray, params: Params) -> tuple[float, Para
     d_flatten1, d_dense1_w, d_dense1_b = _dense1_backward(d_dense1, flatten1, arrays["dense1.w"])
     d_max_pool1 = _flatten1_backward(d_flatten1)
     d_conv1 = _max_pool1_backward(d_max_pool1, conv1, max_pool1)
-    d_x, d_conv1_w = _conv1_backward(d_conv1, x, arrays["conv1.w"])
-    return np.asarray(half_squared_error1).item(), {
+    d_conv1_w = _conv1_backward(d_conv1, x)
+    grads = {
         "conv1.w": d_conv1_w,
         "dense1.w": d_dense1_w,
         "dense1.b": d_dense1_b,
-        "x": d_x.reshape(*batch, 5, 5),
     }
+    if input_gradient:
+        d_x = _conv1_backward_x(d_conv1, arrays["conv1.w"])
+        grads["x"] = d_x.reshape(*batch, 5, 5)
+    return np.asarray(half_squared_error1).item(), grads
 
 
 def init(seed: int) -> Params:
@@ -118,6 +126,33 @@ def sgd_step(params: Params, grads: Params, rate: float) -> Params:
 
 def _conv1_forward(x, w):
     """conv 2x2: from x (..., 5, 5), w (2, 2)."""
+    if x.dtype.char not in "fd":
+        y = _conv1_forward_taps(x, w)
+    else:
+        y = _conv1_y_sparse(x, w)
+    return y
+
+
+def _conv1_backward(dy, x):
+    """conv 2x2: from dy (..., 4, 4), x (..., 5, 5)."""
+    if dy.dtype.char not in "fd":
+        dw = _conv1_backward_taps(dy, x)
+    else:
+        dw = _conv1_dw_sparse(dy, x)
+    return dw
+
+
+def _conv1_backward_x(dy, w):
+    """conv 2x2: from dy (..., 4, 4), w (2, 2)."""
+    if dy.dtype.char not in "fd":
+        dx = _conv1_backward_x_taps(dy, w)
+    else:
+        dx = _conv1_dx_sparse(dy, w)
+    return dx
+
+
+def _conv1_forward_taps(x, w):
+    """Any type of number, one tap at a time."""
     N, dtype = len(x), x.dtype
     # y[n,i,j] = sum[u,v](x[n,i+u,j+v] * w[u,v])
     y = np.zeros((N, 4, 4), dtype)
@@ -127,25 +162,79 @@ def _conv1_forward(x, w):
     return y
 
 
-def _conv1_backward(dy, x, w):
-    """conv 2x2: from dy (..., 4, 4), x (..., 5, 5), w (2, 2)."""
-    N, dtype = len(dy), dy.dtype
-    # dx[n,i+u,j+v] += dy[n,i,j] * w[u,v]
-    dx = np.zeros((N, 5, 5), dtype)
-    for u in range(2):
-        for v in range(2):
-            dx[:, u : u + 4, v : v + 4] += dy * w[u, v]
+def _conv1_y_sparse(x, w):
+    """y = x · M: the layer as one matrix, each weight along a diagonal of it."""
+    N, dtype = len(x), x.dtype
+    matrix, weights = _diagonals("conv1_y_sparse", (25, 16), dtype, (2, 2, 4, 4), (80, 16, 84, 17))
+    weights[...] = w.reshape(2, 2, 1, 1)
+    return x.reshape(N, 25).dot(matrix).reshape(N, 4, 4)
+
+
+def _conv1_backward_taps(dy, x):
+    """Any type of number, one tap at a time."""
+    dtype = dy.dtype
     # dw[u,v] = sum[n,i,j](dy[n,i,j] * x[n,i+u,j+v])
     dw = np.zeros((2, 2), dtype)
     for u in range(2):
         for v in range(2):
             window = x[:, u : u + 4, v : v + 4]
             dw[u, v] = dy.ravel() @ window.ravel()
-    return dx, dw
+    return dw
+
+
+def _conv1_dw_sparse(dy, x):
+    """dw: all products of an entry of x and one of dy; those of a weight lie along a diagonal."""
+    N, dtype = len(x), x.dtype
+    pairs, diagonals = _diagonals(
+        "conv1_dw_sparse", (25, 16), dtype, (2, 2, 4, 4), (80, 16, 84, 17)
+    )
+    upstream = dy.reshape(N, 16)
+    x.reshape(N, 25).T.dot(upstream, out=pairs)
+    ones = np.ones(16, dtype)
+    dw = diagonals.reshape(4, 16).dot(ones).reshape(2, 2)
+    return dw
+
+
+def _conv1_backward_x_taps(dy, w):
+    """Any type of number, one tap at a time."""
+    N, dtype = len(dy), dy.dtype
+    # dx[n,i+u,j+v] += dy[n,i,j] * w[u,v]
+    dx = np.zeros((N, 5, 5), dtype)
+    for u in range(2):
+        for v in range(2):
+            dx[:, u : u + 4, v : v + 4] += dy * w[u, v]
+    return dx
+
+
+def _conv1_dx_sparse(dy, w):
+    """dx = dy · Mᵀ: the layer as one matrix, each weight along a diagonal of it."""
+    N, dtype = len(dy), dy.dtype
+    matrix, weights = _diagonals("conv1_dx_sparse", (25, 16), dtype, (2, 2, 4, 4), (80, 16, 84, 17))
+    weights[...] = w.reshape(2, 2, 1, 1)
+    dx = dy.reshape(N, 16).dot(matrix.T)
+    return dx.reshape(N, 5, 5)
 
 
 def _max_pool1_forward(x):
     """max_pool 2x2: from x (..., 4, 4)."""
+    if x.dtype.char not in "fd":
+        y = _max_pool1_forward_taps(x)
+    else:
+        y = _max_pool1_forward_taps(x)
+    return y
+
+
+def _max_pool1_backward(dy, x, y):
+    """max_pool 2x2: from dy (..., 2, 2), x (..., 4, 4), y (..., 2, 2)."""
+    if dy.dtype.char not in "fd":
+        dx = _max_pool1_backward_taps(dy, x, y)
+    else:
+        dx = _max_pool1_dx_disjoint(dy, x, y)
+    return dx
+
+
+def _max_pool1_forward_taps(x):
+    """Any type of number, one tap at a time."""
     N, dtype = len(x), x.dtype
     # y[n,i,j] = max[u,v](x[n,2*i+u,2*j+v])
     y = np.full((N, 2, 2), _lowest(dtype), dtype)
@@ -155,8 +244,8 @@ def _max_pool1_forward(x):
     return y
 
 
-def _max_pool1_backward(dy, x, y):
-    """max_pool 2x2: from dy (..., 2, 2), x (..., 4, 4), y (..., 2, 2)."""
+def _max_pool1_backward_taps(dy, x, y):
+    """Any type of number, one tap at a time."""
     N, dtype = len(dy), dy.dtype
     # dx[n,2*i+u,2*j+v] += dy[n,i,j] * [(u,v) == argmax[u*,v*](x[n,2*i+u*,2*j+v*])]
     dx = np.zeros((N, 4, 4), dtype)
@@ -167,6 +256,35 @@ def _max_pool1_backward(dy, x, y):
             taken |= wins
             dx[:, u : u + 3 : 2, v : v + 3 : 2] += np.where(wins, dy, 0)
     return dx
+
+
+def _max_pool1_dx_disjoint(dy, x, y):
+    """Every window hands its gradient to the first of its extremal entries: tap by tap, 4096
+    planes at a time.
+    """
+    N, dtype, bits = len(x), x.dtype, x.dtype.str.replace("f", "i")
+    planes = x.reshape(N * 1, 4, 4)
+    above = dy.reshape(N * 1, 2, 2).view(bits)
+    dx = np.empty((N * 1, 4, 4), dtype)
+    peaks = y.reshape(N * 1, 2, 2)
+    blocks = -(-len(planes) // 4096)
+    count = -(-len(planes) // max(1, blocks))
+    wins = _scratch("max_pool1_dx_disjoint_wins", (4096, 2, 2), np.dtype(bool))[:count]
+    taken = _scratch("max_pool1_dx_disjoint_taken", (4096, 2, 2), np.dtype(bool))[:count]
+    for number in range(blocks):
+        # the last one may repeat some planes of the one before
+        start = min(number * count, len(planes) - count)
+        block = planes[start : start + count]
+        peak = peaks[start : start + count]
+        share, out = above[start : start + count], dx[start : start + count].view(bits)
+        taken[...] = False
+        for u in range(2):
+            for v in range(2):
+                np.equal(block[:, u : u + 3 : 2, v : v + 3 : 2], peak, out=wins)
+                np.greater(wins, taken, out=wins)
+                np.logical_or(taken, wins, out=taken)
+                np.multiply(share, wins, out=out[:, u : u + 3 : 2, v : v + 3 : 2])
+    return dx.reshape(N, 4, 4)
 
 
 def _flatten1_forward(x):
@@ -186,13 +304,40 @@ def _flatten1_backward(dy):
 
 def _dense1_forward(x, w, b):
     """dense 1: from x (..., 4), w (1, 4), b (1,)."""
-    # y[n,i] = sum[j](w[i,j] * x[n,j]) + b[i]
-    y = x @ w.T + b
+    if x.dtype.char not in "fd":
+        y = _dense1_forward_taps(x, w, b)
+    else:
+        y = _dense1_y_product(x, w, b)
     return y
 
 
 def _dense1_backward(dy, x, w):
     """dense 1: from dy (..., 1), x (..., 4), w (1, 4)."""
+    if dy.dtype.char not in "fd":
+        dx, dw, db = _dense1_backward_taps(dy, x, w)
+    else:
+        dx = _dense1_dx_product(dy, w)
+        dw = _dense1_dw_product(x, dy)
+        db = _dense1_db_taps(dy)
+    return dx, dw, db
+
+
+def _dense1_forward_taps(x, w, b):
+    """Any type of number, one tap at a time."""
+    # y[n,i] = sum[j](w[i,j] * x[n,j]) + b[i]
+    y = x @ w.T + b
+    return y
+
+
+def _dense1_y_product(x, w, b):
+    """y[n] = w · x[n], one matrix product."""
+    N = len(x)
+    y = x.reshape(N, 4) @ w.reshape(4, 1) + b.reshape(1)
+    return y.reshape(N, 1)
+
+
+def _dense1_backward_taps(dy, x, w):
+    """Any type of number, one tap at a time."""
     dtype = dy.dtype
     # dx[n,j] = sum[i](dy[n,i] * w[i,j])
     dx = dy[:, 0, None] * w[0, :]
@@ -201,6 +346,34 @@ def _dense1_backward(dy, x, w):
     # db[i] = sum[n](dy[n,i])
     db = dy.sum(axis=0, dtype=dtype)
     return dx, dw, db
+
+
+def _dense1_dx_product(dy, w):
+    """dx[n] = w · dy[n], one matrix product."""
+    N = len(dy)
+    dx = dy.reshape(N, 1) @ w.reshape(1, 4)
+    return dx.reshape(N, 4)
+
+
+def _dense1_dw_product(x, dy):
+    """dw = Σ x[n] · dy[n]ᵀ."""
+    N, dtype = len(dy), dy.dtype
+    dy = dy.reshape(N, 1)
+    x = x.reshape(N, 4)
+    if N == 1:
+        # nothing to add up: each entry is one product
+        total = dy.T * x
+    else:
+        total = dy.T @ x
+    return total.reshape(1, 4).transpose(0, 1).reshape(1, 4)
+
+
+def _dense1_db_taps(dy):
+    """Any type of number, one tap at a time."""
+    dtype = dy.dtype
+    # db[i] = sum[n](dy[n,i])
+    db = dy.sum(axis=0, dtype=dtype)
+    return db
 
 
 def _half_squared_error1_forward(x, t):
@@ -226,7 +399,10 @@ def _arrays(params, **given):
         lacking = [name for name in _PARAMETERS if name not in params]
         unknown = [name for name in params if name not in _PARAMETERS]
         raise ValueError(f"params lacks {lacking}" if lacking else f"params has unknown {unknown}")
-    arrays = {name: np.asarray(value) for name, value in {**given, **params}.items()}
+    arrays = {**given, **params}
+    if (batch := _ready(arrays, given)) is not None:
+        return arrays, batch
+    arrays = {name: np.asarray(value) for name, value in arrays.items()}
     dtype = np.result_type(*(arrays[name] for name in arrays if name not in _INTEGER))
     if dtype.kind in "iu":  # divisions and functions leave the integers
         dtype = np.dtype(np.float64)
@@ -258,6 +434,62 @@ _INTEGER = ()
 _SHAPE_OF = {}
 
 
+def _ready(arrays, batched):
+    """The batch axes if all is as kernels want it: one float type, one axis of samples; or None."""
+    batch = dtype = None
+    for name, array in arrays.items():
+        if type(array) is not np.ndarray:
+            return None
+        shape = array.shape
+        if name in batched:
+            lead, shape = shape[:1], shape[1:]
+            batch = lead if batch is None else batch
+            if lead != batch:
+                return None
+        if shape != SHAPES[_SHAPE_OF.get(name, name)]:
+            return None
+        if name in _INTEGER:
+            return None
+        dtype = array.dtype if dtype is None else dtype
+        if array.dtype is not dtype:
+            return None
+    return batch if batch and dtype in _FLOATS else None
+
+
+_FLOATS = np.dtype(np.float32), np.dtype(np.float64)
+
+
 def _lowest(dtype):
     """What loses every comparison for the maximum."""
     return np.iinfo(dtype).min if dtype.kind in "iu" else -np.inf
+
+
+_local = threading.local()
+
+
+def _scratch(name, shape, dtype):
+    """A buffer of this thread that is kept between calls: zeros at first, then what was left."""
+    key = name, shape, dtype.char
+    if (found := getattr(_local, "buffers", {}).get(key)) is None:
+        found = np.zeros(shape, dtype)
+        _local.__dict__.setdefault("buffers", {})[key] = found
+    return found
+
+
+def _windows(array, shape, steps, start=0):
+    """A view of a buffer from its number ``start`` on, ``steps`` numbers apart along each axis."""
+    size = array.itemsize
+    return np.ndarray(shape, array.dtype, array, start * size, [step * size for step in steps])
+
+
+def _diagonals(name, shape, dtype, view, steps, start=0):
+    """A buffer of zeros of this thread, and the view of it that is written along diagonals.
+
+    Entries of the view are ``steps`` numbers apart along each axis, from number ``start`` on.
+    """
+    key = name, dtype.char
+    if (found := getattr(_local, "diagonals", {}).get(key)) is None:
+        buffer = _scratch(name, shape, dtype)
+        found = buffer, _windows(buffer, view, steps, start)
+        _local.__dict__.setdefault("diagonals", {})[key] = found
+    return found

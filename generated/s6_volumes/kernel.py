@@ -16,6 +16,8 @@ Generated and proved by:
         --name s6_volumes
 """
 
+import threading
+
 import numpy as np
 
 Params = dict[str, np.ndarray]
@@ -49,19 +51,26 @@ def forward(x: np.ndarray, params: Params) -> np.ndarray:
     return relu1.reshape(*batch, 2, 4, 4)
 
 
-def gradients(dy: np.ndarray, x: np.ndarray, params: Params) -> Params:
-    """∂L/∂(each parameter, and x) for a given dy = ∂L/∂y: the network has no loss layer."""
+def gradients(
+    dy: np.ndarray, x: np.ndarray, params: Params, *, input_gradient: bool = True
+) -> Params:
+    """∂L/∂(each parameter, and x) for a given dy = ∂L/∂y: the network has no loss layer.
+    Training needs no ``input_gradient``: without it ∂L/∂x is left out."""
     arrays, batch = _arrays(params, dy=dy, x=x)
     dy, x = arrays["dy"], arrays["x"]
     conv1 = _conv1_forward(x, arrays["conv1.w"], arrays["conv1.b"])
+    relu1 = _relu1_forward(conv1)
     d_relu1 = dy
-    d_conv1 = _relu1_backward(d_relu1, conv1)
-    d_x, d_conv1_w, d_conv1_b = _conv1_backward(d_conv1, x, arrays["conv1.w"])
-    return {
+    d_conv1 = _relu1_backward(d_relu1, relu1)
+    d_conv1_w, d_conv1_b = _conv1_backward(d_conv1, x)
+    grads = {
         "conv1.w": d_conv1_w,
         "conv1.b": d_conv1_b,
-        "x": d_x.reshape(*batch, 3, 4, 4),
     }
+    if input_gradient:
+        d_x = _conv1_backward_x(d_conv1, arrays["conv1.w"])
+        grads["x"] = d_x.reshape(*batch, 3, 4, 4)
+    return grads
 
 
 def init(seed: int) -> Params:
@@ -81,6 +90,35 @@ def sgd_step(params: Params, grads: Params, rate: float) -> Params:
 
 def _conv1_forward(x, w, b):
     """conv 3x3 filters=2 padding=same bias: from x (..., 3, 4, 4), w (2, 3, 3, 3), b (2,)."""
+    if x.dtype.char not in "fd":
+        y = _conv1_forward_taps(x, w, b)
+    else:
+        y = _conv1_y_sparse(x, w, b)
+    return y
+
+
+def _conv1_backward(dy, x):
+    """conv 3x3 filters=2 padding=same bias: from dy (..., 2, 4, 4), x (..., 3, 4, 4)."""
+    if dy.dtype.char not in "fd":
+        dw, db = _conv1_backward_taps(dy, x)
+    elif len(dy) < 2:
+        dw, db = _conv1_dw_db_correlate(dy, x)
+    else:
+        dw, db = _conv1_dw_db_sparse(dy, x)
+    return dw, db
+
+
+def _conv1_backward_x(dy, w):
+    """conv 3x3 filters=2 padding=same bias: from dy (..., 2, 4, 4), w (2, 3, 3, 3)."""
+    if dy.dtype.char not in "fd":
+        dx = _conv1_backward_x_taps(dy, w)
+    else:
+        dx = _conv1_dx_sparse(dy, w)
+    return dx
+
+
+def _conv1_forward_taps(x, w, b):
+    """Any type of number, one tap at a time."""
     N, dtype = len(x), x.dtype
     x_padded = np.zeros((N, 3, 6, 6), dtype)
     x_padded[:, :, 1:5, 1:5] = x
@@ -95,14 +133,75 @@ def _conv1_forward(x, w, b):
     return y
 
 
-def _conv1_backward(dy, x, w):
-    """conv 3x3 filters=2 padding=same bias: from dy (..., 2, 4, 4), x (..., 3, 4, 4), w (2, 3,
-    3, 3)."""
+def _conv1_y_sparse(x, w, b):
+    """y = x · M: the layer as one matrix, each weight along a diagonal of it."""
+    N, dtype = len(x), x.dtype
+    matrix, weights = _diagonals(
+        "conv1_y_sparse", (3, 6, 6, 32), dtype, (2, 3, 3, 3, 4, 4), (16, 1152, 192, 32, 196, 33)
+    )
+    weights[...] = w.reshape(2, 3, 3, 3, 1, 1)
+    # without the rows of the zeros around
+    matrix = matrix[:, 1:5, 1:5].reshape(48, 32)
+    y = x.reshape(N, 48).dot(matrix).reshape(N, 2, 16)
+    y += b.reshape(2, 1)
+    return y.reshape(N, 2, 4, 4)
+
+
+def _conv1_backward_taps(dy, x):
+    """Any type of number, one tap at a time."""
+    N, dtype = len(dy), dy.dtype
+    x_padded = np.zeros((N, 3, 6, 6), dtype)
+    x_padded[:, :, 1:5, 1:5] = x
+    # dw[f,c,u,v] = sum[n,i,j](dy[n,f,i,j] * x[n,c,i + u - 1,j + v - 1])
+    dw = np.zeros((2, 3, 3, 3), dtype)
+    for u in range(3):
+        for v in range(3):
+            window = x_padded[:, :, u : u + 4, v : v + 4]
+            dw[:, :, u, v] = np.tensordot(dy, window, axes=((0, 2, 3), (0, 2, 3)))
+    # db[f] = sum[n,i,j](dy[n,f,i,j])
+    db = dy.sum(axis=(0, 2, 3), dtype=dtype)
+    return dw, db
+
+
+def _conv1_dw_db_correlate(dy, x):
+    """dw = Σ columns(x[n]) · dy[n]ᵀ, one sample at a time; a row of ones adds up the bias's."""
+    N, dtype = len(x), x.dtype
+    by_place = dy.reshape(N, 2, 16).swapaxes(-1, -2)
+    padded = _scratch("conv1_dw_db_correlate_padded", (3, 6, 6), dtype)
+    inner = padded[:, 1:5, 1:5]
+    shape, steps = (3, 3, 3, 4, 4), (36, 6, 1, 6, 1)
+    columns = _scratch("conv1_dw_db_correlate", (28, 16), dtype)
+    columns[27] = 1
+    part = _scratch("conv1_dw_db_correlate_part", (28, 2), dtype)
+    total = np.zeros((28, 2), dtype)
+    for n in range(N):
+        inner[...] = x[n].reshape(inner.shape)
+        columns[:27].reshape(shape)[...] = _windows(padded, shape, steps)
+        np.matmul(columns, by_place[n], out=part)
+        total += part
+    dw = total[:27].reshape(3, 3, 3, 2).transpose(3, 0, 1, 2).reshape(2, 3, 3, 3)
+    return dw, total[27].reshape(2)
+
+
+def _conv1_dw_db_sparse(dy, x):
+    """dw: all products of an entry of x and one of dy; those of a weight lie along a diagonal."""
+    N, dtype = len(x), x.dtype
+    pairs, diagonals = _diagonals(
+        "conv1_dw_db_sparse", (3, 6, 6, 32), dtype, (2, 3, 3, 3, 4, 4), (16, 1152, 192, 32, 196, 33)
+    )
+    upstream = dy.reshape(N, 32)
+    pairs[:, 1:5, 1:5] = x.reshape(N, 48).T.dot(upstream).reshape(3, 4, 4, 32)
+    ones = np.ones(16, dtype)
+    dw = diagonals.reshape(54, 16).dot(ones).reshape(2, 3, 3, 3)
+    db = np.add.reduce(upstream, axis=0).reshape(2, 16).dot(ones).reshape(2)
+    return dw, db
+
+
+def _conv1_backward_x_taps(dy, w):
+    """Any type of number, one tap at a time."""
     N, dtype = len(dy), dy.dtype
     dy_padded = np.zeros((N, 2, 6, 6), dtype)
     dy_padded[:, :, 1:5, 1:5] = dy
-    x_padded = np.zeros((N, 3, 6, 6), dtype)
-    x_padded[:, :, 1:5, 1:5] = x
     # dx[n,c,q,r] = sum[f,u,v](dy[n,f,q + 1 - u,r + 1 - v] * w[f,c,u,v])  where 0 <= q + 1 - u < 4,
     #     0 <= r + 1 - v < 4
     dx = np.zeros((N, 3, 4, 4), dtype)
@@ -111,29 +210,67 @@ def _conv1_backward(dy, x, w):
             window = dy_padded[:, :, 2 - u : 6 - u, 2 - v : 6 - v]
             tap = np.matmul(w[:, :, u, v].T, window.reshape(N, 2, 16))
             dx += tap.reshape(N, 3, 4, 4)
-    # dw[f,c,u,v] = sum[n,i,j](dy[n,f,i,j] * x[n,c,i + u - 1,j + v - 1])
-    dw = np.zeros((2, 3, 3, 3), dtype)
-    for u in range(3):
-        for v in range(3):
-            window = dy_padded[:, :, 1:5, 1:5]
-            x_padded_window = x_padded[:, :, u : u + 4, v : v + 4]
-            dw[:, :, u, v] = np.tensordot(window, x_padded_window, axes=((0, 2, 3), (0, 2, 3)))
-    # db[f] = sum[n,i,j](dy[n,f,i,j])
-    db = dy_padded[:, :, 1:5, 1:5].sum(axis=(0, 2, 3), dtype=dtype)
-    return dx, dw, db
+    return dx
+
+
+def _conv1_dx_sparse(dy, w):
+    """dx = dy · Mᵀ: the layer as one matrix, each weight along a diagonal of it."""
+    N, dtype = len(dy), dy.dtype
+    matrix, weights = _diagonals(
+        "conv1_dx_sparse", (3, 6, 6, 32), dtype, (2, 3, 3, 3, 4, 4), (16, 1152, 192, 32, 196, 33)
+    )
+    weights[...] = w.reshape(2, 3, 3, 3, 1, 1)
+    # without the rows of the zeros around
+    matrix = matrix[:, 1:5, 1:5].reshape(48, 32)
+    dx = dy.reshape(N, 32).dot(matrix.T)
+    return dx.reshape(N, 3, 4, 4)
 
 
 def _relu1_forward(x):
     """relu: from x (..., 2, 4, 4)."""
+    if x.dtype.char not in "fd":
+        y = _relu1_forward_taps(x)
+    else:
+        y = _relu1_y_entrywise(x)
+    return y
+
+
+def _relu1_backward(dy, y):
+    """relu: from dy (..., 2, 4, 4), y (..., 2, 4, 4)."""
+    if dy.dtype.char not in "fd":
+        dx = _relu1_backward_taps(dy, y)
+    else:
+        dx = _relu1_dx_entrywise(dy, y)
+    return dx
+
+
+def _relu1_forward_taps(x):
+    """Any type of number, one tap at a time."""
     # y[n,c,i,j] = relu(x[n,c,i,j])
     y = np.maximum(x, 0)
     return y
 
 
-def _relu1_backward(dy, x):
-    """relu: from dy (..., 2, 4, 4), x (..., 2, 4, 4)."""
+def _relu1_y_entrywise(x):
+    """Entry by entry, over what nobody reads afterwards."""
+    # y[n,c,i,j] = relu(x[n,c,i,j])
+    np.maximum(x, 0, out=x)
+    return x
+
+
+def _relu1_backward_taps(dy, y):
+    """Any type of number, one tap at a time."""
     # dx[n,c,i,j] = dy[n,c,i,j] * where(x[n,c,i,j] > 0, 1, 0)
-    dx = np.where(x > 0, dy, 0)
+    dx = np.where(y > 0, dy, 0)
+    return dx
+
+
+def _relu1_dx_entrywise(dy, y):
+    """Entry by entry."""
+    # dx[n,c,i,j] = dy[n,c,i,j] * where(x[n,c,i,j] > 0, 1, 0)
+    # a product of bits: where the mask is 0 so is dx, even if dy is infinite
+    bits = dy.dtype.str.replace("f", "i")
+    dx = (dy.view(bits) * (y > 0)).view(dy.dtype)
     return dx
 
 
@@ -143,7 +280,10 @@ def _arrays(params, **given):
         lacking = [name for name in _PARAMETERS if name not in params]
         unknown = [name for name in params if name not in _PARAMETERS]
         raise ValueError(f"params lacks {lacking}" if lacking else f"params has unknown {unknown}")
-    arrays = {name: np.asarray(value) for name, value in {**given, **params}.items()}
+    arrays = {**given, **params}
+    if (batch := _ready(arrays, given)) is not None:
+        return arrays, batch
+    arrays = {name: np.asarray(value) for name, value in arrays.items()}
     dtype = np.result_type(*(arrays[name] for name in arrays if name not in _INTEGER))
     batch = None
     for name, array in arrays.items():
@@ -171,3 +311,59 @@ def _arrays(params, **given):
 _PARAMETERS = ("conv1.w", "conv1.b")
 _INTEGER = ()
 _SHAPE_OF = {"dy": "y"}
+
+
+def _ready(arrays, batched):
+    """The batch axes if all is as kernels want it: one float type, one axis of samples; or None."""
+    batch = dtype = None
+    for name, array in arrays.items():
+        if type(array) is not np.ndarray:
+            return None
+        shape = array.shape
+        if name in batched:
+            lead, shape = shape[:1], shape[1:]
+            batch = lead if batch is None else batch
+            if lead != batch:
+                return None
+        if shape != SHAPES[_SHAPE_OF.get(name, name)]:
+            return None
+        if name in _INTEGER:
+            return None
+        dtype = array.dtype if dtype is None else dtype
+        if array.dtype is not dtype:
+            return None
+    return batch if batch and dtype in _FLOATS else None
+
+
+_FLOATS = np.dtype(np.float32), np.dtype(np.float64)
+
+
+_local = threading.local()
+
+
+def _scratch(name, shape, dtype):
+    """A buffer of this thread that is kept between calls: zeros at first, then what was left."""
+    key = name, shape, dtype.char
+    if (found := getattr(_local, "buffers", {}).get(key)) is None:
+        found = np.zeros(shape, dtype)
+        _local.__dict__.setdefault("buffers", {})[key] = found
+    return found
+
+
+def _windows(array, shape, steps, start=0):
+    """A view of a buffer from its number ``start`` on, ``steps`` numbers apart along each axis."""
+    size = array.itemsize
+    return np.ndarray(shape, array.dtype, array, start * size, [step * size for step in steps])
+
+
+def _diagonals(name, shape, dtype, view, steps, start=0):
+    """A buffer of zeros of this thread, and the view of it that is written along diagonals.
+
+    Entries of the view are ``steps`` numbers apart along each axis, from number ``start`` on.
+    """
+    key = name, dtype.char
+    if (found := getattr(_local, "diagonals", {}).get(key)) is None:
+        buffer = _scratch(name, shape, dtype)
+        found = buffer, _windows(buffer, view, steps, start)
+        _local.__dict__.setdefault("diagonals", {})[key] = found
+    return found

@@ -24,6 +24,8 @@ Generated and proved by:
         1x28x28 --name s7_lenet
 """
 
+import threading
+
 import numpy as np
 
 Params = dict[str, np.ndarray]
@@ -96,7 +98,7 @@ def forward(x: np.ndarray, params: Params) -> np.ndarray:
     """x (..., 1, 28, 28) -> y (..., 10)."""
     arrays, batch = _arrays(params, x=x)
     x = arrays["x"]
-    conv1 = _conv1_forward(x, arrays["conv1.w"], arrays["conv1.b"])
+    conv1, _ = _conv1_forward(x, arrays["conv1.w"], arrays["conv1.b"], keep=False)
     sigmoid1 = _sigmoid1_forward(conv1)
     subsample1 = _subsample1_forward(sigmoid1, arrays["subsample1.beta"], arrays["subsample1.b"])
     conv2 = _conv2_forward(subsample1, arrays["conv2.w"], arrays["conv2.b"])
@@ -111,7 +113,7 @@ def loss(x: np.ndarray, t: np.ndarray, params: Params) -> float:
     """x (..., 1, 28, 28), t (...) -> the loss, one number for the whole batch."""
     arrays, _ = _arrays(params, x=x, t=t)
     x, t = arrays["x"], arrays["t"]
-    conv1 = _conv1_forward(x, arrays["conv1.w"], arrays["conv1.b"])
+    conv1, _ = _conv1_forward(x, arrays["conv1.w"], arrays["conv1.b"], keep=False)
     sigmoid1 = _sigmoid1_forward(conv1)
     subsample1 = _subsample1_forward(sigmoid1, arrays["subsample1.beta"], arrays["subsample1.b"])
     conv2 = _conv2_forward(subsample1, arrays["conv2.w"], arrays["conv2.b"])
@@ -123,11 +125,14 @@ def loss(x: np.ndarray, t: np.ndarray, params: Params) -> float:
     return np.asarray(cross_entropy1).item()
 
 
-def gradients(x: np.ndarray, t: np.ndarray, params: Params) -> tuple[float, Params]:
-    """The loss, and ∂L/∂(each parameter, and x) shaped like the tensor itself."""
+def gradients(
+    x: np.ndarray, t: np.ndarray, params: Params, *, input_gradient: bool = True
+) -> tuple[float, Params]:
+    """The loss, and ∂L/∂(each parameter, and x) shaped like the tensor itself. Training needs no
+    ``input_gradient``: without it ∂L/∂x is left out."""
     arrays, batch = _arrays(params, x=x, t=t)
     x, t = arrays["x"], arrays["t"]
-    conv1 = _conv1_forward(x, arrays["conv1.w"], arrays["conv1.b"])
+    conv1, conv1_columns = _conv1_forward(x, arrays["conv1.w"], arrays["conv1.b"], keep=True)
     sigmoid1 = _sigmoid1_forward(conv1)
     subsample1 = _subsample1_forward(sigmoid1, arrays["subsample1.beta"], arrays["subsample1.b"])
     conv2 = _conv2_forward(subsample1, arrays["conv2.w"], arrays["conv2.b"])
@@ -148,8 +153,8 @@ def gradients(x: np.ndarray, t: np.ndarray, params: Params) -> tuple[float, Para
         d_subsample1, sigmoid1, arrays["subsample1.beta"]
     )
     d_conv1 = _sigmoid1_backward(d_sigmoid1, sigmoid1)
-    d_x, d_conv1_w, d_conv1_b = _conv1_backward(d_conv1, x, arrays["conv1.w"])
-    return np.asarray(cross_entropy1).item(), {
+    d_conv1_w, d_conv1_b = _conv1_backward(d_conv1, x, conv1_columns)
+    grads = {
         "conv1.w": d_conv1_w,
         "conv1.b": d_conv1_b,
         "subsample1.beta": d_subsample1_beta,
@@ -160,8 +165,11 @@ def gradients(x: np.ndarray, t: np.ndarray, params: Params) -> tuple[float, Para
         "subsample2.b": d_subsample2_b,
         "dense1.w": d_dense1_w,
         "dense1.b": d_dense1_b,
-        "x": d_x.reshape(*batch, 1, 28, 28),
     }
+    if input_gradient:
+        d_x = _conv1_backward_x(d_conv1, arrays["conv1.w"])
+        grads["x"] = d_x.reshape(*batch, 1, 28, 28)
+    return np.asarray(cross_entropy1).item(), grads
 
 
 def init(seed: int) -> Params:
@@ -188,8 +196,45 @@ def sgd_step(params: Params, grads: Params, rate: float) -> Params:
     return {name: value - rate * grads[name] for name, value in params.items()}
 
 
-def _conv1_forward(x, w, b):
+def _conv1_forward(x, w, b, keep):
     """conv 5x5 filters=6 bias: from x (..., 1, 28, 28), w (6, 1, 5, 5), b (6,)."""
+    if x.dtype.char not in "fd":
+        y = _conv1_forward_taps(x, w, b)
+        columns = None
+    elif len(x) < 4:
+        y, columns = _conv1_y_columns(x, w, b, keep)
+    else:
+        y = _conv1_y_batch_last(x, w, b)
+        columns = None
+    return y, columns
+
+
+def _conv1_backward(dy, x, columns):
+    """conv 5x5 filters=6 bias: from dy (..., 6, 24, 24), x (..., 1, 28, 28)."""
+    if dy.dtype.char not in "fd":
+        dw, db = _conv1_backward_taps(dy, x)
+    elif len(dy) < 2:
+        dw, db = _conv1_dw_db_correlate(dy, columns)
+    elif len(dy) < 8:
+        dw, db = _conv1_dw_db_shifts(dy, x)
+    else:
+        dw, db = _conv1_dw_db_batch_last(dy, x)
+    return dw, db
+
+
+def _conv1_backward_x(dy, w):
+    """conv 5x5 filters=6 bias: from dy (..., 6, 24, 24), w (6, 1, 5, 5)."""
+    if dy.dtype.char not in "fd":
+        dx = _conv1_backward_x_taps(dy, w)
+    elif len(dy) < 8:
+        dx = _conv1_dx_cascade(dy, w)
+    else:
+        dx = _conv1_dx_batch_last(dy, w)
+    return dx
+
+
+def _conv1_forward_taps(x, w, b):
+    """Any type of number, one tap at a time."""
     N, dtype = len(x), x.dtype
     # y[n,f,i,j] = sum[c,u,v](x[n,c,i+u,j+v] * w[f,c,u,v]) + b[f]
     y = np.zeros((N, 6, 24, 24), dtype)
@@ -200,15 +245,64 @@ def _conv1_forward(x, w, b):
     return y
 
 
-def _conv1_backward(dy, x, w):
-    """conv 5x5 filters=6 bias: from dy (..., 6, 24, 24), x (..., 1, 28, 28), w (6, 1, 5, 5)."""
-    N, dtype = len(dy), dy.dtype
-    # dx[n,c,i+u,j+v] += sum[f](dy[n,f,i,j] * w[f,c,u,v])
-    dx = np.zeros((N, 1, 28, 28), dtype)
-    for u in range(5):
-        for v in range(5):
-            tap = np.matmul(w[:, :, u, v].T, dy.reshape(N, 6, 576))
-            dx[:, :, u : u + 24, v : v + 24] += tap.reshape(N, 1, 24, 24)
+def _conv1_y_columns(x, w, b, keep):
+    """y[n] = kernel · columns(x[n]): all windows of one sample as the columns of a matrix with a
+    row for every channel and tap; a row of ones meets the bias.
+
+    With keep, those of all samples are handed on, 59904 bytes each.
+    """
+    N, dtype = len(x), x.dtype
+    kernel = np.empty((6, 26), dtype)
+    kernel[:, :25] = w.reshape(6, 25)
+    kernel[:, 25] = b
+    padded = _scratch("conv1_y_columns_padded", (1, 28, 28), dtype)
+    inner = padded[:, 0:28, 0:28]
+    shape, steps = (1, 5, 5, 24, 24), (784, 28, 1, 28, 1)
+    if keep:
+        columns = np.empty((N, 26, 576), dtype)
+    else:
+        columns = _scratch("conv1_y_columns", (1, 26, 576), dtype)
+    columns[:, 25] = 1
+    y = np.empty((N, 6, 576), dtype)
+    for n in range(N):
+        inner[...] = x[n].reshape(inner.shape)
+        columns[n * keep, :25].reshape(shape)[...] = _windows(padded, shape, steps)
+        np.matmul(kernel, columns[n * keep], out=y[n])
+    return y.reshape(N, 6, 24, 24), columns
+
+
+def _conv1_y_batch_last(x, w, b):
+    """y: 8 samples at a time, samples innermost: runs are long."""
+    N, dtype = len(x), x.dtype
+    made = _scratch("conv1_y_batch_last_made", (6, 4624), dtype)[:, :4608]
+    kernel = np.zeros((6, 5, 6), dtype)
+    kernel[..., :5] = w.reshape(6, 1, 25).reshape(6, 1, 5, 5).swapaxes(1, 2).reshape(6, 5, 5)
+    kernel[:, 0, 5] = b
+    kernel = kernel.reshape(6, 30)
+    padded = _scratch("conv1_y_batch_last_padded", (1, 28, 28, 8), dtype)
+    inner = padded[:, 0:28, 0:28, 0:8]
+    shape, steps = (1, 1, 5, 1, 28, 24, 8), (6272, 224, 8, 1, 224, 8, 1)
+    copied = _windows(padded, shape, steps).transpose(4, 0, 1, 2, 3, 5, 6)
+    blocks = _scratch("conv1_y_batch_last_blocks", (28, 6, 208), dtype)
+    blocks[:, 5] = 1
+    windows = blocks[:, :5, :192].reshape(copied.shape)
+    # the windows of every row of outputs, where they lie
+    matrices = _windows(blocks, (24, 30, 192), (1248, 208, 1))
+    rows = made.reshape(6, 24, 192).swapaxes(0, 1)
+    y = np.empty((N, 6, 576), dtype)
+    for n in range(0, N, 8):
+        count = min(8, N - n)
+        inner[..., :count] = x[n : n + 8].reshape(count, 1, 28, 28).transpose(1, 2, 3, 0)
+        inner[..., count:] = 0
+        windows[...] = copied
+        np.matmul(kernel, matrices, out=rows)
+        y[n : n + 8] = made.reshape(6, 576, 8)[..., :count].transpose(2, 0, 1)
+    return y.reshape(N, 6, 24, 24)
+
+
+def _conv1_backward_taps(dy, x):
+    """Any type of number, one tap at a time."""
+    dtype = dy.dtype
     # dw[f,c,u,v] = sum[n,i,j](dy[n,f,i,j] * x[n,c,i+u,j+v])
     dw = np.zeros((6, 1, 5, 5), dtype)
     for u in range(5):
@@ -217,21 +311,200 @@ def _conv1_backward(dy, x, w):
             dw[:, :, u, v] = np.tensordot(dy, window, axes=((0, 2, 3), (0, 2, 3)))
     # db[f] = sum[n,i,j](dy[n,f,i,j])
     db = dy.sum(axis=(0, 2, 3), dtype=dtype)
-    return dx, dw, db
+    return dw, db
+
+
+def _conv1_dw_db_correlate(dy, columns):
+    """dw = Σ columns(x[n]) · dy[n]ᵀ of the columns that the forward pass kept; a row of ones
+    adds up the bias's.
+    """
+    N, dtype = len(dy), dy.dtype
+    by_place = dy.reshape(N, 6, 576).swapaxes(-1, -2)
+    part = _scratch("conv1_dw_db_correlate_part", (26, 6), dtype)
+    total = np.zeros((26, 6), dtype)
+    for n in range(N):
+        np.matmul(columns[n], by_place[n], out=part)
+        total += part
+    dw = total[:25].reshape(1, 5, 5, 6).transpose(3, 0, 1, 2).reshape(6, 1, 5, 5)
+    return dw, total[25].reshape(6)
+
+
+def _conv1_dw_db_shifts(dy, x):
+    """dw, db: windows of x along all axes but the first, then a product for each of its taps; 32
+    samples at a time.
+    """
+    N, dtype = len(dy), dy.dtype
+    by_place = dy.reshape(N, 1, 1, 6, 576).swapaxes(-1, -2)
+    padded = _scratch("conv1_dw_db_shifts_padded", (32, 1, 28, 28), dtype)
+    inner = padded[:, :, 0:28, 0:28]
+    shape = 32, 1, 5, 28, 24
+    copied = _windows(padded, shape, (784, 784, 1, 28, 1))
+    columns = _scratch("conv1_dw_db_shifts_columns", (32, 5, 688), dtype)
+    windows = columns[..., :672].reshape(shape)
+    # what every tap of the first axis reads, where it lies, in slices for BLAS
+    matrices = _windows(columns, (32, 5, 1, 5, 576), (3440, 24, 3440, 688, 1))
+    parts = _scratch("conv1_dw_db_shifts_parts", (32, 5, 1, 5, 6), dtype)
+    sums = np.zeros((5, 1, 5, 6), dtype)
+    for n in range(0, N, 32):
+        count = min(32, N - n)
+        inner[:count] = x[n : n + 32].reshape(count, 1, 28, 28)
+        windows[:count] = copied[:count]
+        np.matmul(matrices[:count], by_place[n : n + 32], out=parts[:count])
+        sums += parts[:count].sum(axis=0, dtype=dtype)
+    dw = (
+        sums.reshape(5, 1, 5, 6)
+        .swapaxes(0, 1)
+        .reshape(1, 5, 5, 6)
+        .transpose(3, 0, 1, 2)
+        .reshape(6, 1, 5, 5)
+    )
+    return (
+        dw,
+        (dy.reshape(N * 6, 576) @ np.ones(576, dtype))
+        .reshape(N, 6)
+        .sum(axis=0, dtype=dtype)
+        .reshape(6),
+    )
+
+
+def _conv1_dw_db_batch_last(dy, x):
+    """dw, db: 8 samples at a time, samples innermost: runs are long."""
+    N, dtype = len(dy), dy.dtype
+    upstream = _scratch("conv1_dw_db_batch_last_upstream", (6, 4624), dtype)
+    upstream = upstream[:, :4608]
+    turned = upstream.reshape(6, 576, 8)
+    padded = _scratch("conv1_dw_db_batch_last_padded", (1, 28, 28, 8), dtype)
+    inner = padded[:, 0:28, 0:28, 0:8]
+    shape, steps = (1, 1, 5, 1, 28, 24, 8), (6272, 224, 8, 1, 224, 8, 1)
+    copied = _windows(padded, shape, steps)
+    columns = _scratch("conv1_dw_db_batch_last_columns", (5, 5392), dtype)
+    windows = columns[:, :5376].reshape(shape)
+    # what every tap of the first axis reads, where it lies
+    matrices = _windows(columns, (5, 5, 4608), (192, 5392, 1))
+    part = _scratch("conv1_dw_db_batch_last_part", (5, 5, 6), dtype)
+    sums = np.zeros((5, 5, 6), dtype)
+    total = np.zeros(6, dtype)
+    for n in range(0, N, 8):
+        count = min(8, N - n)
+        turned[..., :count] = dy[n : n + 8].reshape(count, 6, 576).transpose(1, 2, 0)
+        turned[..., count:] = 0
+        inner[..., :count] = x[n : n + 8].reshape(count, 1, 28, 28).transpose(1, 2, 3, 0)
+        inner[..., count:] = 0
+        windows[...] = copied
+        np.matmul(matrices, upstream.T, out=part)
+        sums += part
+        total += upstream.sum(axis=1, dtype=dtype)
+    return (
+        sums.reshape(5, 1, 5, 6)
+        .swapaxes(0, 1)
+        .reshape(1, 5, 5, 6)
+        .transpose(3, 0, 1, 2)
+        .reshape(6, 1, 5, 5),
+        total.reshape(6),
+    )
+
+
+def _conv1_backward_x_taps(dy, w):
+    """Any type of number, one tap at a time."""
+    N, dtype = len(dy), dy.dtype
+    # dx[n,c,i+u,j+v] += sum[f](dy[n,f,i,j] * w[f,c,u,v])
+    dx = np.zeros((N, 1, 28, 28), dtype)
+    for u in range(5):
+        for v in range(5):
+            tap = np.matmul(w[:, :, u, v].T, dy.reshape(N, 6, 576))
+            dx[:, :, u : u + 24, v : v + 24] += tap.reshape(N, 1, 24, 24)
+    return dx
+
+
+def _conv1_dx_cascade(dy, w):
+    """dx = Σ over taps of kernelᵀ · dy, shifted: added up axis by axis, each tap's planes as one
+    run.
+    """
+    N, dtype = len(dy), dy.dtype
+    kernel = w.transpose(3, 2, 1, 0).reshape(25, 6)
+    rows = _scratch("conv1_dx_cascade_rows", (6, 24, 28), dtype)
+    flat = rows.reshape(6, 672)
+    products = _scratch("conv1_dx_cascade_products", (25, 784), dtype)
+    planes = _scratch("conv1_dx_cascade_planes", (784,), dtype)
+    dx = np.empty((N, 1, 28, 28), dtype)
+    for n in range(N):
+        rows[:, :, :24] = dy[n].reshape(6, 24, 24)
+        np.matmul(kernel, flat, out=products[:, :672])
+        shares = products.reshape(5, 3920)
+        for v in range(1, 5):
+            shares[0, v:] += shares[v, : 3920 - v]
+        shares = products[:5].reshape(5, 784)
+        planes[...] = shares[0]
+        for u in range(1, 5):
+            planes[28 * u :] += shares[u, : 784 - 28 * u]
+        dx[n] = planes.reshape(1, 28, 28)[:, 0:28, 0:28]
+    return dx.reshape(N, 1, 28, 28)
+
+
+def _conv1_dx_batch_last(dy, w):
+    """dx: 8 samples at a time, samples innermost: runs are long."""
+    N, dtype = len(dy), dy.dtype
+    upstream = _scratch("conv1_dx_batch_last_upstream", (6, 4624), dtype)
+    upstream = upstream[:, :4608]
+    turned = upstream.reshape(6, 576, 8)
+    taps = w.transpose(2, 3, 1, 0).reshape(25, 6)
+    # a plane for every tap and channel; between the rows that are written zeros stay
+    products = _scratch("conv1_dx_batch_last_products", (25, 6272), dtype)
+    rows = products.reshape(25, 28, 224)[:, :24, :192].transpose(1, 0, 2)
+    planes = _scratch("conv1_dx_batch_last_planes", (6272,), dtype)
+    dx = np.empty((N, 1, 28, 28), dtype)
+    for n in range(0, N, 8):
+        count = min(8, N - n)
+        turned[..., :count] = dy[n : n + 8].reshape(count, 6, 576).transpose(1, 2, 0)
+        turned[..., count:] = 0
+        np.matmul(taps, upstream.reshape(6, 24, 192).transpose(1, 0, 2), out=rows)
+        planes[...] = 0
+        for u in range(5):
+            for v in range(5):
+                begin = 224 * u + 8 * v
+                planes[begin:] += products[5 * u + v, : 6272 - begin]
+        dx[n : n + 8] = planes.reshape(1, 28, 28, 8)[:, 0:28, 0:28, :count].transpose(3, 0, 1, 2)
+    return dx.reshape(N, 1, 28, 28)
 
 
 def _sigmoid1_forward(x):
     """sigmoid: from x (..., 6, 24, 24)."""
-    # y[n,c,i,j] = sigmoid(x[n,c,i,j])
-    y = np.exp(-np.logaddexp(0, -x))
+    if x.dtype.char not in "fd":
+        y = _sigmoid1_forward_taps(x)
+    else:
+        y = _sigmoid1_forward_taps(x)
     return y
 
 
 def _sigmoid1_backward(dy, y):
     """sigmoid: from dy (..., 6, 24, 24), y (..., 6, 24, 24)."""
+    if dy.dtype.char not in "fd":
+        dx = _sigmoid1_backward_taps(dy, y)
+    else:
+        dx = _sigmoid1_dx_entrywise(dy, y)
+    return dx
+
+
+def _sigmoid1_forward_taps(x):
+    """Any type of number, one tap at a time."""
+    # y[n,c,i,j] = sigmoid(x[n,c,i,j])
+    y = _sigmoid(x)
+    return y
+
+
+def _sigmoid1_backward_taps(dy, y):
+    """Any type of number, one tap at a time."""
     # dx[n,c,i,j] = dy[n,c,i,j] * y[n,c,i,j] * (1 - y[n,c,i,j])
     dx = dy * y * (1 - y)
     return dx
+
+
+def _sigmoid1_dx_entrywise(dy, y):
+    """Entry by entry, over what nobody reads afterwards."""
+    # dx[n,c,i,j] = dy[n,c,i,j] * y[n,c,i,j] * (1 - y[n,c,i,j])
+    dy *= y
+    dy *= 1 - y
+    return dy
 
 
 def _subsample1_forward(x, beta, b):
@@ -270,6 +543,29 @@ def _subsample1_backward(dy, x, beta):
 
 def _conv2_forward(x, w, b):
     """conv 5x5 filters=12 bias: from x (..., 6, 12, 12), w (12, 6, 5, 5), b (12,)."""
+    if x.dtype.char not in "fd":
+        y = _conv2_forward_taps(x, w, b)
+    elif len(x) < 4:
+        y = _conv2_y_columns(x, w, b)
+    else:
+        y = _conv2_y_batch_last(x, w, b)
+    return y
+
+
+def _conv2_backward(dy, x, w):
+    """conv 5x5 filters=12 bias: from dy (..., 12, 8, 8), x (..., 6, 12, 12), w (12, 6, 5, 5)."""
+    if dy.dtype.char not in "fd":
+        dx, dw, db = _conv2_backward_taps(dy, x, w)
+    elif len(dy) < 8:
+        dx = _conv2_dx_cascade(dy, w)
+        dw, db = _conv2_dw_db_shifts(dy, x)
+    else:
+        dx, dw, db = _conv2_dx_dw_db_batch_last(dy, w, x)
+    return dx, dw, db
+
+
+def _conv2_forward_taps(x, w, b):
+    """Any type of number, one tap at a time."""
     N, dtype = len(x), x.dtype
     # y[n,f,i,j] = sum[c,u,v](x[n,c,i+u,j+v] * w[f,c,u,v]) + b[f]
     y = np.zeros((N, 12, 8, 8), dtype)
@@ -282,8 +578,58 @@ def _conv2_forward(x, w, b):
     return y
 
 
-def _conv2_backward(dy, x, w):
-    """conv 5x5 filters=12 bias: from dy (..., 12, 8, 8), x (..., 6, 12, 12), w (12, 6, 5, 5)."""
+def _conv2_y_columns(x, w, b):
+    """y[n] = kernel · columns(x[n]): all windows of one sample as the columns of a matrix with a
+    row for every channel and tap; a row of ones meets the bias.
+    """
+    N, dtype = len(x), x.dtype
+    kernel = np.empty((12, 151), dtype)
+    kernel[:, :150] = w.reshape(12, 150)
+    kernel[:, 150] = b
+    padded = _scratch("conv2_y_columns_padded", (6, 12, 12), dtype)
+    inner = padded[:, 0:12, 0:12]
+    shape, steps = (6, 5, 5, 8, 8), (144, 12, 1, 12, 1)
+    columns = _scratch("conv2_y_columns", (151, 64), dtype)
+    columns[150] = 1
+    y = np.empty((N, 12, 64), dtype)
+    for n in range(N):
+        inner[...] = x[n].reshape(inner.shape)
+        columns[:150].reshape(shape)[...] = _windows(padded, shape, steps)
+        np.matmul(kernel, columns, out=y[n])
+    return y.reshape(N, 12, 8, 8)
+
+
+def _conv2_y_batch_last(x, w, b):
+    """y: 8 samples at a time, samples innermost: runs are long."""
+    N, dtype = len(x), x.dtype
+    made = _scratch("conv2_y_batch_last_made", (12, 528), dtype)[:, :512]
+    kernel = np.zeros((12, 5, 31), dtype)
+    kernel[..., :30] = w.reshape(12, 6, 25).reshape(12, 6, 5, 5).swapaxes(1, 2).reshape(12, 5, 30)
+    kernel[:, 0, 30] = b
+    kernel = kernel.reshape(12, 155)
+    padded = _scratch("conv2_y_batch_last_padded", (6, 12, 12, 8), dtype)
+    inner = padded[:, 0:12, 0:12, 0:8]
+    shape, steps = (6, 1, 5, 1, 12, 8, 8), (1152, 96, 8, 1, 96, 8, 1)
+    copied = _windows(padded, shape, steps).transpose(4, 0, 1, 2, 3, 5, 6)
+    blocks = _scratch("conv2_y_batch_last_blocks", (12, 31, 80), dtype)
+    blocks[:, 30] = 1
+    windows = blocks[:, :30, :64].reshape(copied.shape)
+    # the windows of every row of outputs, where they lie
+    matrices = _windows(blocks, (8, 155, 64), (2480, 80, 1))
+    rows = made.reshape(12, 8, 64).swapaxes(0, 1)
+    y = np.empty((N, 12, 64), dtype)
+    for n in range(0, N, 8):
+        count = min(8, N - n)
+        inner[..., :count] = x[n : n + 8].reshape(count, 6, 12, 12).transpose(1, 2, 3, 0)
+        inner[..., count:] = 0
+        windows[...] = copied
+        np.matmul(kernel, matrices, out=rows)
+        y[n : n + 8] = made.reshape(12, 64, 8)[..., :count].transpose(2, 0, 1)
+    return y.reshape(N, 12, 8, 8)
+
+
+def _conv2_backward_taps(dy, x, w):
+    """Any type of number, one tap at a time."""
     N, dtype = len(dy), dy.dtype
     # dx[n,c,i+u,j+v] += sum[f](dy[n,f,i,j] * w[f,c,u,v])
     dx = np.zeros((N, 6, 12, 12), dtype)
@@ -302,18 +648,158 @@ def _conv2_backward(dy, x, w):
     return dx, dw, db
 
 
+def _conv2_dx_cascade(dy, w):
+    """dx = Σ over taps of kernelᵀ · dy, shifted: added up axis by axis, each tap's planes as one
+    run.
+    """
+    N, dtype = len(dy), dy.dtype
+    kernel = w.transpose(3, 2, 1, 0).reshape(150, 12)
+    rows = _scratch("conv2_dx_cascade_rows", (12, 8, 12), dtype)
+    flat = rows.reshape(12, 96)
+    products = _scratch("conv2_dx_cascade_products", (150, 144), dtype)
+    planes = _scratch("conv2_dx_cascade_planes", (864,), dtype)
+    dx = np.empty((N, 6, 12, 12), dtype)
+    for n in range(N):
+        rows[:, :, :8] = dy[n].reshape(12, 8, 8)
+        np.matmul(kernel, flat, out=products[:, :96])
+        shares = products.reshape(5, 4320)
+        for v in range(1, 5):
+            shares[0, v:] += shares[v, : 4320 - v]
+        shares = products[:30].reshape(5, 864)
+        planes[...] = shares[0]
+        for u in range(1, 5):
+            planes[12 * u :] += shares[u, : 864 - 12 * u]
+        dx[n] = planes.reshape(6, 12, 12)[:, 0:12, 0:12]
+    return dx.reshape(N, 6, 12, 12)
+
+
+def _conv2_dw_db_shifts(dy, x):
+    """dw, db: windows of x along all axes but the first, then a product for each of its taps; 32
+    samples at a time.
+    """
+    N, dtype = len(dy), dy.dtype
+    by_place = dy.reshape(N, 1, 1, 12, 64).swapaxes(-1, -2)
+    padded = _scratch("conv2_dw_db_shifts_padded", (32, 6, 12, 12), dtype)
+    inner = padded[:, :, 0:12, 0:12]
+    shape = 32, 6, 5, 12, 8
+    copied = _windows(padded, shape, (864, 144, 1, 12, 1))
+    columns = _scratch("conv2_dw_db_shifts_columns", (32, 30, 112), dtype)
+    windows = columns[..., :96].reshape(shape)
+    # what every tap of the first axis reads, where it lies, in slices for BLAS
+    matrices = _windows(columns, (32, 5, 1, 30, 64), (3360, 8, 3360, 112, 1))
+    parts = _scratch("conv2_dw_db_shifts_parts", (32, 5, 1, 30, 12), dtype)
+    sums = np.zeros((5, 1, 30, 12), dtype)
+    for n in range(0, N, 32):
+        count = min(32, N - n)
+        inner[:count] = x[n : n + 32].reshape(count, 6, 12, 12)
+        windows[:count] = copied[:count]
+        np.matmul(matrices[:count], by_place[n : n + 32], out=parts[:count])
+        sums += parts[:count].sum(axis=0, dtype=dtype)
+    dw = (
+        sums.reshape(5, 6, 5, 12)
+        .swapaxes(0, 1)
+        .reshape(6, 5, 5, 12)
+        .transpose(3, 0, 1, 2)
+        .reshape(12, 6, 5, 5)
+    )
+    return (
+        dw,
+        (dy.reshape(N * 12, 64) @ np.ones(64, dtype))
+        .reshape(N, 12)
+        .sum(axis=0, dtype=dtype)
+        .reshape(12),
+    )
+
+
+def _conv2_dx_dw_db_batch_last(dy, w, x):
+    """dx, dw, db: 8 samples at a time, samples innermost: runs are long."""
+    N, dtype = len(dy), dy.dtype
+    upstream = _scratch("conv2_dx_dw_db_batch_last_upstream", (12, 528), dtype)
+    upstream = upstream[:, :512]
+    turned = upstream.reshape(12, 64, 8)
+    taps = w.transpose(2, 3, 1, 0).reshape(150, 12)
+    # a plane for every tap and channel; between the rows that are written zeros stay
+    products = _scratch("conv2_dx_dw_db_batch_last_products", (25, 6912), dtype)
+    rows = products.reshape(150, 12, 96)[:, :8, :64].transpose(1, 0, 2)
+    planes = _scratch("conv2_dx_dw_db_batch_last_planes", (6912,), dtype)
+    dx = np.empty((N, 6, 12, 12), dtype)
+    padded = _scratch("conv2_dx_dw_db_batch_last_padded", (6, 12, 12, 8), dtype)
+    inner = padded[:, 0:12, 0:12, 0:8]
+    shape, steps = (6, 1, 5, 1, 12, 8, 8), (1152, 96, 8, 1, 96, 8, 1)
+    copied = _windows(padded, shape, steps)
+    columns = _scratch("conv2_dx_dw_db_batch_last_columns", (30, 784), dtype)
+    windows = columns[:, :768].reshape(shape)
+    # what every tap of the first axis reads, where it lies
+    matrices = _windows(columns, (5, 30, 512), (64, 784, 1))
+    part = _scratch("conv2_dx_dw_db_batch_last_part", (5, 30, 12), dtype)
+    sums = np.zeros((5, 30, 12), dtype)
+    total = np.zeros(12, dtype)
+    for n in range(0, N, 8):
+        count = min(8, N - n)
+        turned[..., :count] = dy[n : n + 8].reshape(count, 12, 64).transpose(1, 2, 0)
+        turned[..., count:] = 0
+        np.matmul(taps, upstream.reshape(12, 8, 64).transpose(1, 0, 2), out=rows)
+        planes[...] = 0
+        for u in range(5):
+            for v in range(5):
+                begin = 96 * u + 8 * v
+                planes[begin:] += products[5 * u + v, : 6912 - begin]
+        dx[n : n + 8] = planes.reshape(6, 12, 12, 8)[:, 0:12, 0:12, :count].transpose(3, 0, 1, 2)
+        inner[..., :count] = x[n : n + 8].reshape(count, 6, 12, 12).transpose(1, 2, 3, 0)
+        inner[..., count:] = 0
+        windows[...] = copied
+        np.matmul(matrices, upstream.T, out=part)
+        sums += part
+        total += upstream.sum(axis=1, dtype=dtype)
+    return (
+        dx.reshape(N, 6, 12, 12),
+        sums.reshape(5, 6, 5, 12)
+        .swapaxes(0, 1)
+        .reshape(6, 5, 5, 12)
+        .transpose(3, 0, 1, 2)
+        .reshape(12, 6, 5, 5),
+        total.reshape(12),
+    )
+
+
 def _sigmoid2_forward(x):
     """sigmoid: from x (..., 12, 8, 8)."""
-    # y[n,c,i,j] = sigmoid(x[n,c,i,j])
-    y = np.exp(-np.logaddexp(0, -x))
+    if x.dtype.char not in "fd":
+        y = _sigmoid2_forward_taps(x)
+    else:
+        y = _sigmoid2_forward_taps(x)
     return y
 
 
 def _sigmoid2_backward(dy, y):
     """sigmoid: from dy (..., 12, 8, 8), y (..., 12, 8, 8)."""
+    if dy.dtype.char not in "fd":
+        dx = _sigmoid2_backward_taps(dy, y)
+    else:
+        dx = _sigmoid2_dx_entrywise(dy, y)
+    return dx
+
+
+def _sigmoid2_forward_taps(x):
+    """Any type of number, one tap at a time."""
+    # y[n,c,i,j] = sigmoid(x[n,c,i,j])
+    y = _sigmoid(x)
+    return y
+
+
+def _sigmoid2_backward_taps(dy, y):
+    """Any type of number, one tap at a time."""
     # dx[n,c,i,j] = dy[n,c,i,j] * y[n,c,i,j] * (1 - y[n,c,i,j])
     dx = dy * y * (1 - y)
     return dx
+
+
+def _sigmoid2_dx_entrywise(dy, y):
+    """Entry by entry, over what nobody reads afterwards."""
+    # dx[n,c,i,j] = dy[n,c,i,j] * y[n,c,i,j] * (1 - y[n,c,i,j])
+    dy *= y
+    dy *= 1 - y
+    return dy
 
 
 def _subsample2_forward(x, beta, b):
@@ -367,13 +853,40 @@ def _flatten1_backward(dy):
 
 def _dense1_forward(x, w, b):
     """dense 10: from x (..., 192), w (10, 192), b (10,)."""
-    # y[n,i] = sum[j](w[i,j] * x[n,j]) + b[i]
-    y = x @ w.T + b
+    if x.dtype.char not in "fd":
+        y = _dense1_forward_taps(x, w, b)
+    else:
+        y = _dense1_y_product(x, w, b)
     return y
 
 
 def _dense1_backward(dy, x, w):
     """dense 10: from dy (..., 10), x (..., 192), w (10, 192)."""
+    if dy.dtype.char not in "fd":
+        dx, dw, db = _dense1_backward_taps(dy, x, w)
+    else:
+        dx = _dense1_dx_product(dy, w)
+        dw = _dense1_dw_product(x, dy)
+        db = _dense1_db_taps(dy)
+    return dx, dw, db
+
+
+def _dense1_forward_taps(x, w, b):
+    """Any type of number, one tap at a time."""
+    # y[n,i] = sum[j](w[i,j] * x[n,j]) + b[i]
+    y = x @ w.T + b
+    return y
+
+
+def _dense1_y_product(x, w, b):
+    """y[n] = w · x[n], one matrix product."""
+    N = len(x)
+    y = x.reshape(N, 192) @ w.transpose(1, 0) + b.reshape(10)
+    return y.reshape(N, 10)
+
+
+def _dense1_backward_taps(dy, x, w):
+    """Any type of number, one tap at a time."""
     dtype = dy.dtype
     # dx[n,j] = sum[i](dy[n,i] * w[i,j])
     dx = dy @ w
@@ -382,6 +895,34 @@ def _dense1_backward(dy, x, w):
     # db[i] = sum[n](dy[n,i])
     db = dy.sum(axis=0, dtype=dtype)
     return dx, dw, db
+
+
+def _dense1_dx_product(dy, w):
+    """dx[n] = w · dy[n], one matrix product."""
+    N = len(dy)
+    dx = dy.reshape(N, 10) @ w.reshape(10, 192)
+    return dx.reshape(N, 192)
+
+
+def _dense1_dw_product(x, dy):
+    """dw = Σ x[n] · dy[n]ᵀ."""
+    N, dtype = len(dy), dy.dtype
+    dy = dy.reshape(N, 10)
+    x = x.reshape(N, 192)
+    if N == 1:
+        # nothing to add up: each entry is one product
+        total = dy.T * x
+    else:
+        total = dy.T @ x
+    return total.reshape(10, 192).transpose(0, 1).reshape(10, 192)
+
+
+def _dense1_db_taps(dy):
+    """Any type of number, one tap at a time."""
+    dtype = dy.dtype
+    # db[i] = sum[n](dy[n,i])
+    db = dy.sum(axis=0, dtype=dtype)
+    return db
 
 
 def _cross_entropy1_forward(x, t):
@@ -413,7 +954,10 @@ def _arrays(params, **given):
         lacking = [name for name in _PARAMETERS if name not in params]
         unknown = [name for name in params if name not in _PARAMETERS]
         raise ValueError(f"params lacks {lacking}" if lacking else f"params has unknown {unknown}")
-    arrays = {name: np.asarray(value) for name, value in {**given, **params}.items()}
+    arrays = {**given, **params}
+    if (batch := _ready(arrays, given)) is not None:
+        return arrays, batch
+    arrays = {name: np.asarray(value) for name, value in arrays.items()}
     dtype = np.result_type(*(arrays[name] for name in arrays if name not in _INTEGER))
     if dtype.kind in "iu":  # divisions and functions leave the integers
         dtype = np.dtype(np.float64)
@@ -460,3 +1004,57 @@ _PARAMETERS = (
 _INTEGER = ("t",)
 _CLASSES = {"t": 10}
 _SHAPE_OF = {}
+
+
+def _ready(arrays, batched):
+    """The batch axes if all is as kernels want it: one float type, one axis of samples; or None."""
+    batch = dtype = None
+    for name, array in arrays.items():
+        if type(array) is not np.ndarray:
+            return None
+        shape = array.shape
+        if name in batched:
+            lead, shape = shape[:1], shape[1:]
+            batch = lead if batch is None else batch
+            if lead != batch:
+                return None
+        if shape != SHAPES[_SHAPE_OF.get(name, name)]:
+            return None
+        if name in _INTEGER:
+            known = array.dtype.kind in "iu" and array.size > 0
+            if known and 0 <= array.min() and array.max() < _CLASSES[name]:
+                continue
+            return None
+        dtype = array.dtype if dtype is None else dtype
+        if array.dtype is not dtype:
+            return None
+    return batch if batch and dtype in _FLOATS else None
+
+
+_FLOATS = np.dtype(np.float32), np.dtype(np.float64)
+
+
+def _sigmoid(z):
+    """1 / (1 + exp(-z)), with no power of e above 1, so that nothing overflows."""
+    value, total = np.exp(np.minimum(z, 0)), np.exp(-np.abs(z))
+    total += 1
+    value /= total
+    return value
+
+
+_local = threading.local()
+
+
+def _scratch(name, shape, dtype):
+    """A buffer of this thread that is kept between calls: zeros at first, then what was left."""
+    key = name, shape, dtype.char
+    if (found := getattr(_local, "buffers", {}).get(key)) is None:
+        found = np.zeros(shape, dtype)
+        _local.__dict__.setdefault("buffers", {})[key] = found
+    return found
+
+
+def _windows(array, shape, steps, start=0):
+    """A view of a buffer from its number ``start`` on, ``steps`` numbers apart along each axis."""
+    size = array.itemsize
+    return np.ndarray(shape, array.dtype, array, start * size, [step * size for step in steps])
