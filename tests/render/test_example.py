@@ -12,12 +12,14 @@ from examples import CERTIFICATE, conv, equation, named, toy
 from test_notes import one_line, words
 
 import derive
-from derive import pipeline
+from derive import pipeline, trying
 from derive.certificates import Certificate, Claim
 from derive.documents import Beside, Display, Document, Heading, Listing, Steps, Table
 from derive.layers import spec
 from derive.render.notes.depends import depends
 from derive.render.notes.layer import notes, resized
+from derive.render.notes.own import own_blocks
+from derive.render.notes.sheet import Sheet
 from derive.render.notes.values import array, in_words, number
 from derive.render.terminal.text import inline, line
 from derive.specs import Style
@@ -305,3 +307,30 @@ def test_the_claim_of_all_ways_says_how_many_there_are():
     checked = (("ways", "6"), ("entries", "864"))
     held = Certificate((Claim("strategies", ("y", "dx"), checked),))
     assert "All 6 ways through the kernel (y, dx) give the same numbers" in words(notes(d, held))
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        derive.conv(input=(5, 5), kernel=(3, 3), stride=2, padding=1),
+        derive.cross_entropy(input=4),
+    ],
+)
+def test_the_listing_for_a_readers_own_functions_passes_the_right_ones_only(layer):
+    derivation = derive.derive(layer)
+    kernel = derivation.kernel()
+    blocks = own_blocks(trying.example(derivation, kernel), Sheet(derivation))
+    (listing,) = (block for block in blocks if isinstance(block, Listing))
+    lines = [line for line in listing.code.split("\n") if not line.startswith("from ")]
+    right = {"forward": kernel.forward, "backward": kernel.backward}
+
+    def wrong(*given):
+        return 2 * mine(*given) if len(derivation.gradients) == 1 else [0] * 2
+
+    def mine(*given):
+        found = kernel.backward(*given)
+        return found.dx if len(derivation.gradients) == 1 else found
+
+    exec("\n".join(lines), {**right, "my_forward": kernel.forward, "my_backward": mine})
+    with pytest.raises(AssertionError):
+        exec("\n".join(lines), {**right, "my_forward": kernel.forward, "my_backward": wrong})

@@ -34,7 +34,9 @@ from .grids import forward_grids
 from .listing import kernel_blocks
 from .matrix import matrix_blocks
 from .numbers import example_blocks
+from .own import own_blocks
 from .proof import omitted, sentences
+from .remarks import without_effect
 from .scene import explore
 from .setting import setting
 from .sheet import Sheet
@@ -70,9 +72,11 @@ def notes(
     blocks += _reverse(sheet)
     for gradient in (*derivation.inner, *derivation.gradients):
         blocks += gradient_blocks(gradient, sheet)
+        blocks += without_effect(gradient, sheet)
     blocks += matrix_blocks(sheet)
     blocks += matrix_figures(sheet)
     blocks += example_blocks(example, sheet)
+    blocks += own_blocks(example, sheet)
     blocks += slip_blocks(example, sheet)
     blocks += kernel_blocks(source, sheet)
     if tooms := next((call.tooms for c in choices for call in c.calls if call.tooms), ()):

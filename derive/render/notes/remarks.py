@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from ...derivations import Gradient
+from ...derivations import COMPACTING, Gradient
+from ...documents import Block, Paragraph, Symbol
 from ...equations import Equation, Statement
-from ...expressions import ONE, Call, Expr, Read, Reduce, rebuild, walk
+from ...expressions import ONE, ZERO, Call, Expr, Read, Reduce, reads, rebuild, walk
+from .sheet import Sheet
 
 
 def sums_to_one(gradient: Gradient, equation: Equation) -> tuple[Reduce, Statement] | None:
@@ -45,3 +47,26 @@ def _with_one(expr: Expr, found: Reduce) -> Expr:
         case Call("div", (top, below)) if below == ONE:
             return top
     return inner
+
+
+def without_effect(gradient: Gradient, sheet: Sheet) -> list[Block]:
+    """What it means that the gradient of a value in between is 0 although equations read it."""
+    equation, zero = sheet.equation, gradient.gather.rhs == ZERO
+    inner = {tensor.name for tensor in equation.inner}
+    cancelled = any(step.rule in COMPACTING for step in gradient.steps)
+    if not (zero and cancelled and gradient.of in inner):
+        return []
+    slots = {"tensor": Symbol(gradient.of), "output": Symbol(equation.output.name)}
+    told = list(sheet.say.say("gradient.no_effect", slots))
+    if _tames(gradient.of, equation):
+        told += [" ", *sheet.say.say("gradient.tamed", slots)]
+    return [Paragraph(tuple(told))]
+
+
+def _tames(tensor: str, equation: Equation) -> bool:
+    """Whether a maximum is subtracted somewhere, and exp is taken."""
+    made = next(s for s in equation.given if s.lhs.tensor == tensor)
+    nodes = [node for s in equation.statements for node in walk(s.rhs) if isinstance(node, Call)]
+    taken = any(n.fn == "sub" and reads(n.args[1], tensor) for n in nodes)
+    largest = isinstance(made.rhs, Reduce) and made.rhs.op == "max"
+    return largest and taken and any(n.fn == "exp" for n in nodes)
