@@ -48,8 +48,10 @@ def cost(task: Task, targets: tuple[str, ...], batch: int) -> Cost:
         return Cost(moved=channels * filters, runs=filters, calls=6)
     if places == 1:
         size = _slice(task, form)
-        sides = (batch, size, channels) if form.target == "narrow" else (size, channels, batch)
         moved = batch * (channels + filters) + channels * filters
+        if _turned(form):
+            channels, filters = filters, channels
+        sides = (batch, size, channels) if form.target == "narrow" else (size, channels, batch)
         return Cost(((filters // size, *sides),), moved, calls=5)
     moved = batch * (channels + filters) * places
     if form.target == "kernel":
@@ -83,9 +85,16 @@ def _form(task: Task, targets: tuple[str, ...]) -> Windowed:
     return next(f for f in task.forms[targets[0]] if f.target != "wide" and _pointwise(f))
 
 
+def _turned(form: Windowed) -> bool:
+    """Whether a kernel's gradient lies as (channels, filters) in memory."""
+    return form.target == "kernel" and form.kernel_labels[:1] == form.channels[:1] != ()
+
+
 def _slice(task: Task, form: Windowed) -> int:
     """How many filters at a time, for SAMPLES samples; all of them if that is few."""
     _, channels, filters, _, _ = form.counts
+    if _turned(form):
+        channels, filters = filters, channels
     most = task.machine.sliced // (SAMPLES * channels)
     in_rows = form.target == "narrow" and "transpose" not in form.kernel_as("f", "cu")
     if in_rows:  # both operands along their rows: BLAS wants a small result as well
@@ -176,7 +185,7 @@ def _kernel(task: Task, form: Windowed, targets: tuple[str, ...]) -> list[str]:
     ]
     if places == 1:
         lines = [*opening, *_outer(task, form)]
-        order, axis = "fcu", "0"
+        order, axis = "cfu" if _turned(form) else "fcu", "0"
     else:
         lines = [
             *opening,
@@ -193,9 +202,14 @@ def _kernel(task: Task, form: Windowed, targets: tuple[str, ...]) -> list[str]:
 
 
 def _outer(task: Task, form: Windowed) -> list[str]:
-    """dyᵀ · x of all samples of a dense layer, in slices of the filters."""
+    """dyᵀ · x of all samples of a dense layer, in slices of the filters; or xᵀ · dy.
+
+    The kernel's own order: whoever reads its gradient next to the kernel reads both along rows.
+    """
     _, channels, filters, _, _ = form.counts
     size, dy, x = _slice(task, form), form.narrow, form.wide
+    if _turned(form):
+        dy, x, filters = x, dy, channels
     count = filters // size
     alone = [
         "if N == 1:",
