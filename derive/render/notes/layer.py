@@ -73,8 +73,10 @@ def notes(
     for gradient in (*derivation.inner, *derivation.gradients):
         blocks += gradient_blocks(gradient, sheet)
         blocks += without_effect(gradient, sheet)
-    blocks += matrix_blocks(sheet)
-    blocks += matrix_figures(sheet)
+    matrix, figures = matrix_blocks(sheet), matrix_figures(sheet)
+    if figures and not matrix:
+        matrix = [Heading(1, sheet.say.say("headings.pictures"))]
+    blocks += [*matrix, *figures]
     blocks += example_blocks(example, sheet)
     blocks += own_blocks(example, sheet)
     blocks += slip_blocks(example, sheet)

@@ -38,34 +38,30 @@ Offsets = dict[tuple[int, ...], Expr]
 
 
 def matrix_blocks(sheet: Sheet) -> list[Block]:
-    """The matrix where it fits, and the counts of shared and separate weights."""
+    """The matrix where it fits, and how many weights stand in it; nothing where it does not."""
     here, frame = sheet.here, sheet.frame
     if here is None or frame is None or sheet.taps is None or not sheet.taps.tensor or here.given:
         return []
     x, y = here.data[0], here.output
     inputs, outputs = prod(x.sizes()), prod(y.sizes())
-    say = sheet.say
-    weights = prod(frame.shapes[sheet.taps.tensor])
-    out: list[Block] = [Heading(1, say.say("headings.matrix"))]
-    names: dict[str, Slot] = {"tensor": Symbol(x.name), "output": Symbol(y.name)}
     parted = cells(sheet, frame, x) if inputs <= COLUMNS and outputs <= ROWS else None
-    if parted is not None:
-        found, offsets = parted
-        key = "affine" if offsets else "linear"
-        names["matrix"] = _letter(sheet)
-        out.append(Paragraph(say.say(f"matrix.{key}", names)))
-        out.append(Display((_forward(found, offsets, x, y, sheet),), name="matrix"))
-        out.append(Paragraph(say.say("matrix.toeplitz")))
-        names["g"] = sheet.upstream()
-        out.append(Paragraph(say.say("matrix.transpose", names)))
-        out.append(Display((_backward(found, x, y, sheet),), name="matrix_transposed"))
-        counts: dict[str, Slot] = {"rows": outputs, "columns": inputs, "shared": weights}
-        counts |= {"cells": inputs * outputs, "nonzero": len(found)}
-        out.append(Paragraph(say.say("matrix.counts", counts)))
-        return out
-    names |= {"inputs": inputs, "outputs": outputs, "cells": inputs * outputs, "shared": weights}
-    out.append(Paragraph(say.say("matrix.parameters", names)))
-    return out
+    if parted is None:
+        return []
+    say, weights = sheet.say, prod(frame.shapes[sheet.taps.tensor])
+    found, offsets = parted
+    names: dict[str, Slot] = {"tensor": Symbol(x.name), "output": Symbol(y.name)}
+    names |= {"matrix": _letter(sheet), "g": sheet.upstream()}
+    counts: dict[str, Slot] = {"rows": outputs, "columns": inputs, "shared": weights}
+    counts |= {"cells": inputs * outputs, "nonzero": len(found)}
+    return [
+        Heading(1, say.say("headings.matrix")),
+        Paragraph(say.say(f"matrix.{'affine' if offsets else 'linear'}", names)),
+        Display((_forward(found, offsets, x, y, sheet),), name="matrix"),
+        Paragraph(say.say("matrix.toeplitz")),
+        Paragraph(say.say("matrix.transpose", names)),
+        Display((_backward(found, x, y, sheet),), name="matrix_transposed"),
+        Paragraph(say.say("matrix.counts", counts)),
+    ]
 
 
 def cells(sheet: Sheet, frame: Frame, x: Tensor) -> tuple[Cells, Offsets] | None:
