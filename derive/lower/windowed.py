@@ -169,7 +169,9 @@ class Windowed:
         shape = ", ".join(str(sizes[label]) for label in labels)
         opened = f"{text}.reshape({shape or '()'})"
         axes = [labels.index(label) for label in self.kernel_labels]
-        moved = f"{opened}.transpose({', '.join(map(str, axes))})"
+        moved = opened
+        if axes != sorted(axes):
+            moved = f"{opened}.transpose({', '.join(map(str, axes))})"
         turned = {w.tap for w in self.windows if w.flipped}
         spans = ["::-1" if label in turned else ":" for label in self.kernel_labels]
         return f"{moved}[{', '.join(spans)}]" if turned else moved

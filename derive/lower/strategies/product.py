@@ -175,7 +175,8 @@ def _kernel(task: Task, form: Windowed, targets: tuple[str, ...]) -> list[str]:
     _, channels, filters, _, places = form.counts
     dy, x = form.narrow, form.wide
     shape = ", ".join(map(str, task.shape(targets[0])))
-    opening = [f"N, dtype = len({x}), {x}.dtype"]
+    typed = places > 1 or len(targets) > 1
+    opening = [f"N, dtype = len({x}), {x}.dtype" if typed else f"N = len({x})"]
     wide, narrow = [channels], [filters]
     if places > 1:
         wide, narrow = [channels, places], [filters, places]
