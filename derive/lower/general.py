@@ -52,7 +52,7 @@ def cost(task: Task, targets: tuple[str, ...], batch: int) -> Cost:
 
 
 def _pooled(pool: Pool, batch: int) -> Cost:
-    """For every tap of a window one pass over all windows; over and over where winners are sought."""
+    """For every tap of a window one pass over all windows, several where winners are sought."""
     taps = prod(w.taps for w in pool.windows)
     windows = batch * pool.planes * prod(pool.outputs)
     runs = windows // pool.outputs[-1]
@@ -79,7 +79,9 @@ def _taps(form: Windowed, batch: int) -> Cost:
         "kernel": (filters, channels, together),
     }[form.target]
     made = {"narrow": narrow, "wide": wide, "kernel": 0}[form.target]
-    runs: float = batch * groups * (channels if form.target != "kernel" else channels + filters) * rows
+    runs: float = (
+        batch * groups * (channels if form.target != "kernel" else channels + filters) * rows
+    )
     products: tuple[tuple[float, int, int, int], ...] = ((passes * share, *sides),)
     moved = passes * (2 * made + wide)  # a window is copied first, or its entries are added to
     if form.target == "wide" and form.windows:  # which takes whole lines, gaps and all

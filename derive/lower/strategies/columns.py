@@ -63,7 +63,7 @@ def keeps(task: Task, targets: tuple[str, ...]) -> tuple[str, ...]:
 def lower(task: Task, targets: tuple[str, ...]) -> Routine:
     """``_y_columns(x, w, b)``."""
     form, target = _form(task, targets), targets[0]
-    groups, channels, filters, taps, places = form.counts
+    groups, _, filters, _, places = form.counts
     tiles = Tiles.of(form, task.machine)
     name = task.function(target, NAME)
     lead = f"{groups}, " if groups > 1 else ""
@@ -162,14 +162,14 @@ def _tile(form: Windowed, task: Task, tiles: Tiles, target: str) -> list[str]:
     fill = f"{pad}{view}.reshape(shape)[...] = _windows(padded, shape, steps{begin})"
     lines = [*opening, fill]
     size = sliced(task, filters, _depth(form), tiles.places, groups)
+    whole = "columns[n * keep]" if task.kept else "columns"
     if size == tiles.places:
-        whole = "columns[n * keep]" if task.kept else "columns"
         return [*lines, f"{pad}np.matmul(kernel, {whole}, out={into})"]
     count = tiles.places // size
     return [
         *lines,
         f"{pad}# in slices small enough for BLAS to read them where they are",
-        f"{pad}slices = {'columns[n * keep]' if task.kept else 'columns'}.reshape({_depth(form)}, {count}, {size}).transpose(1, 0, 2)",
+        f"{pad}slices = {whole}.reshape({_depth(form)}, {count}, {size}).transpose(1, 0, 2)",
         f"{pad}rows = {into}.reshape({filters}, {count}, {size})",
         f"{pad}np.matmul(kernel, slices, out=rows.transpose(1, 0, 2))",
     ]
