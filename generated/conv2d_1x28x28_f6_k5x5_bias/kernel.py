@@ -29,12 +29,12 @@ How it is computed, by batch size (float32, float64):
     forward   N >= 4        y         batch_last        207,360   276 kB     42 us
     backward  other dtypes  dx dw db  taps
     backward  N >= 1        dx        cascade           100,800    98 kB     22 us
-    backward  N >= 1        dw db     shifts             86,400   560 kB     20 us
-    backward  N >= 8        dx dw db  batch_last        172,800   897 kB    140 us
+    backward  N >= 1        dw db     correlate         110,592    78 kB     17 us
+    backward  N >= 4        dx dw db  batch_last        374,400   1.2 MB    120 us
 
 Multiply-adds are those of matrix products, a sample; times are estimated for the least batch of
 the branch. Scratch (float32) does not grow with the batch; each thread keeps its own between
-calls, at most 1.9 MB.
+calls, at most 1.8 MB.
 
 Generated and proved by:
 
@@ -97,17 +97,17 @@ def backward(
     A batch that is worth it is split over so many threads, BLAS held to one in each.
     """
     dy, x, w, b, batch = _arrays(dy=dy, x=x, w=w, b=b)
-    if threads > 1 and len(dy) >= 36:
-        # 18 samples are about as much work as is worth a thread
-        shares = min(threads, len(dy) // 18)
+    if threads > 1 and len(dy) >= 22:
+        # 11 samples are about as much work as is worth a thread
+        shares = min(threads, len(dy) // 11)
         dx, dw, db = _split(
             backward, shares, (np.empty((len(dy), 1, 28, 28), dy.dtype),), dy=dy, x=x, w=w, b=b
         )
     elif dy.dtype.char not in "fd":
         dx, dw, db = _backward_taps(dy, x, w)
-    elif len(dy) < 8:
+    elif len(dy) < 4:
         dx = _dx_cascade(dy, w)
-        dw, db = _dw_db_shifts(dy, x)
+        dw, db = _dw_db_correlate(dy, x)
     else:
         dx, dw, db = _dx_dw_db_batch_last(dy, w, x)
     return Gradients(dx.reshape(*batch, 1, 28, 28), dw, db)
@@ -220,42 +220,26 @@ def _dx_cascade(dy, w):
     return dx.reshape(N, 1, 28, 28)
 
 
-def _dw_db_shifts(dy, x):
-    """dw, db: windows of x along all axes but the first, then a product for each of its taps; 32
-    samples at a time.
-    """
-    N, dtype = len(dy), dy.dtype
-    by_place = dy.reshape(N, 1, 1, 6, 576).swapaxes(-1, -2)
-    padded = _scratch("dw_db_shifts_padded", (32, 1, 28, 28), dtype)
-    inner = padded[:, :, 0:28, 0:28]
-    shape = 32, 1, 5, 28, 24
-    copied = _windows(padded, shape, (784, 784, 1, 28, 1))
-    columns = _scratch("dw_db_shifts_columns", (32, 5, 688), dtype)
-    windows = columns[..., :672].reshape(shape)
-    # what every tap of the first axis reads, where it lies, in slices for BLAS
-    matrices = _windows(columns, (32, 5, 1, 5, 576), (3440, 24, 3440, 688, 1))
-    parts = _scratch("dw_db_shifts_parts", (32, 5, 1, 5, 6), dtype)
-    sums = np.zeros((5, 1, 5, 6), dtype)
-    for n in range(0, N, 32):
-        count = min(32, N - n)
-        inner[:count] = x[n : n + 32].reshape(count, 1, 28, 28)
-        windows[:count] = copied[:count]
-        np.matmul(matrices[:count], by_place[n : n + 32], out=parts[:count])
-        sums += parts[:count].sum(axis=0, dtype=dtype)
-    dw = (
-        sums.reshape(5, 1, 5, 6)
-        .swapaxes(0, 1)
-        .reshape(1, 5, 5, 6)
-        .transpose(3, 0, 1, 2)
-        .reshape(6, 1, 5, 5)
-    )
-    return (
-        dw,
-        (dy.reshape(N * 6, 576) @ np.ones(576, dtype))
-        .reshape(N, 6)
-        .sum(axis=0, dtype=dtype)
-        .reshape(6),
-    )
+def _dw_db_correlate(dy, x):
+    """dw = Σ columns(x[n]) · dy[n]ᵀ, one sample at a time; a row of ones adds up the bias's."""
+    N, dtype = len(x), x.dtype
+    by_place = dy.reshape(N, 6, 576).swapaxes(-1, -2)
+    padded = _scratch("dw_db_correlate_padded", (1, 28, 28), dtype)
+    inner = padded[:, 0:28, 0:28]
+    shape, steps = (1, 5, 5, 24, 24), (784, 28, 1, 28, 1)
+    columns = _scratch("dw_db_correlate", (32, 576), dtype)
+    columns[25] = 1
+    part = _scratch("dw_db_correlate_part", (32, 6), dtype)
+    total = np.zeros((32, 6), dtype)
+    for n in range(N):
+        inner[...] = x[n].reshape(inner.shape)
+        columns[:25].reshape(shape)[...] = _windows(padded, shape, steps)
+        # in slices small enough for BLAS to read them where they are
+        slices = columns.reshape(4, 8, 576)
+        np.matmul(slices, by_place[n], out=part.reshape(4, 8, 6))
+        total += part
+    dw = total[:25].reshape(1, 5, 5, 6).transpose(3, 0, 1, 2).reshape(6, 1, 5, 5)
+    return dw, total[25].reshape(6)
 
 
 def _dx_dw_db_batch_last(dy, w, x):
@@ -264,10 +248,15 @@ def _dx_dw_db_batch_last(dy, w, x):
     upstream = _scratch("dx_dw_db_batch_last_upstream", (6, 4624), dtype)
     upstream = upstream[:, :4608]
     turned = upstream.reshape(6, 576, 8)
-    taps = w.transpose(2, 3, 1, 0).reshape(25, 6)
-    # a plane for every tap and channel; between the rows that are written zeros stay
-    products = _scratch("dx_dw_db_batch_last_products", (25, 6272), dtype)
-    rows = products.reshape(25, 28, 224)[:, :24, :192].transpose(1, 0, 2)
+    kernel = w.transpose(2, 3, 1, 0).reshape(25, 1, 6).reshape(5, 5, 1, 6).transpose(0, 2, 3, 1)
+    kernel = kernel.reshape(5, 30)
+    spread = _scratch("dx_dw_db_batch_last_spread", (6, 24, 32, 8), dtype)
+    shifted = _windows(spread, (6, 5, 24, 224), (6144, -8, 256, 1), 32)
+    laid = _scratch("dx_dw_db_batch_last_laid", (30, 5392), dtype)
+    laid = laid[:, :5376]
+    # a plane for every first tap and channel; rows that are not written stay zeros
+    products = _scratch("dx_dw_db_batch_last_products", (5, 6272), dtype)
+    rows = products.reshape(5, 28, 224)[:, :24].swapaxes(0, 1)
     planes = _scratch("dx_dw_db_batch_last_planes", (6272,), dtype)
     dx = np.empty((N, 1, 28, 28), dtype)
     padded = _scratch("dx_dw_db_batch_last_padded", (1, 28, 28, 8), dtype)
@@ -285,12 +274,13 @@ def _dx_dw_db_batch_last(dy, w, x):
         count = min(8, N - n)
         turned[..., :count] = dy[n : n + 8].reshape(count, 6, 576).transpose(1, 2, 0)
         turned[..., count:] = 0
-        np.matmul(taps, upstream.reshape(6, 24, 192).transpose(1, 0, 2), out=rows)
+        spread[:, :, 4:28] = turned.reshape(6, 24, 24, 8)
+        laid.reshape(6, 5, 24, 224)[...] = shifted
+        np.matmul(kernel, laid.reshape(30, 24, 224).swapaxes(0, 1), out=rows)
         planes[...] = 0
         for u in range(5):
-            for v in range(5):
-                begin = 224 * u + 8 * v
-                planes[begin:] += products[5 * u + v, : 6272 - begin]
+            begin = 224 * u
+            planes[begin:] += products[u, : 6272 - begin]
         dx[n : n + 8] = planes.reshape(1, 28, 28, 8)[:, 0:28, 0:28, :count].transpose(3, 0, 1, 2)
         inner[..., :count] = x[n : n + 8].reshape(count, 1, 28, 28).transpose(1, 2, 3, 0)
         inner[..., count:] = 0

@@ -149,7 +149,7 @@ def _ready(arrays, batched):
             return None
         if name in _INTEGER:
             known = array.dtype.kind in "iu" and array.size > 0
-            if known and 0 <= array.min() and array.max() < _CLASSES[name]:
+            if known and array.min() >= 0 and array.max() < _CLASSES[name]:
                 continue
             return None
         dtype = array.dtype if dtype is None else dtype

@@ -139,7 +139,7 @@ def _dx_product(dy, w):
 
 def _dw_product(x, dy):
     """dw = Σ x[n] · dy[n]ᵀ."""
-    N, dtype = len(dy), dy.dtype
+    N = len(dy)
     dy = dy.reshape(N, 3)
     x = x.reshape(N, 4)
     if N == 1:
@@ -147,7 +147,7 @@ def _dw_product(x, dy):
         total = dy.T * x
     else:
         total = dy.T @ x
-    return total.reshape(3, 4).transpose(0, 1).reshape(3, 4)
+    return total.reshape(3, 4).reshape(3, 4)
 
 
 def _db_taps(dy):

@@ -296,7 +296,7 @@ def _dense1_dx_product(dy, w):
 
 def _dense1_dw_product(x, dy):
     """dw = Σ x[n] · dy[n]ᵀ."""
-    N, dtype = len(dy), dy.dtype
+    N = len(dy)
     dy = dy.reshape(N, 1)
     x = x.reshape(N, 4)
     if N == 1:
@@ -304,7 +304,7 @@ def _dense1_dw_product(x, dy):
         total = dy.T * x
     else:
         total = dy.T @ x
-    return total.reshape(1, 4).transpose(0, 1).reshape(1, 4)
+    return total.reshape(1, 4).reshape(1, 4)
 
 
 def _dense1_db_taps(dy):

@@ -276,7 +276,8 @@ def _max_pool1_dx_disjoint(dy, x, y):
         start = min(number * count, len(planes) - count)
         block = planes[start : start + count]
         peak = peaks[start : start + count]
-        share, out = above[start : start + count], dx[start : start + count].view(bits)
+        share = above[start : start + count]
+        out = dx[start : start + count].view(bits)
         taken[...] = False
         for u in range(2):
             for v in range(2):
@@ -357,7 +358,7 @@ def _dense1_dx_product(dy, w):
 
 def _dense1_dw_product(x, dy):
     """dw = Σ x[n] · dy[n]ᵀ."""
-    N, dtype = len(dy), dy.dtype
+    N = len(dy)
     dy = dy.reshape(N, 1)
     x = x.reshape(N, 4)
     if N == 1:
@@ -365,7 +366,7 @@ def _dense1_dw_product(x, dy):
         total = dy.T * x
     else:
         total = dy.T @ x
-    return total.reshape(1, 4).transpose(0, 1).reshape(1, 4)
+    return total.reshape(1, 4).reshape(1, 4)
 
 
 def _dense1_db_taps(dy):

@@ -101,7 +101,7 @@ def forward(x: np.ndarray, params: Params) -> np.ndarray:
     conv1, _ = _conv1_forward(x, arrays["conv1.w"], arrays["conv1.b"], keep=False)
     sigmoid1 = _sigmoid1_forward(conv1)
     subsample1 = _subsample1_forward(sigmoid1, arrays["subsample1.beta"], arrays["subsample1.b"])
-    conv2 = _conv2_forward(subsample1, arrays["conv2.w"], arrays["conv2.b"])
+    conv2, _ = _conv2_forward(subsample1, arrays["conv2.w"], arrays["conv2.b"], keep=False)
     sigmoid2 = _sigmoid2_forward(conv2)
     subsample2 = _subsample2_forward(sigmoid2, arrays["subsample2.beta"], arrays["subsample2.b"])
     flatten1 = _flatten1_forward(subsample2)
@@ -116,7 +116,7 @@ def loss(x: np.ndarray, t: np.ndarray, params: Params) -> float:
     conv1, _ = _conv1_forward(x, arrays["conv1.w"], arrays["conv1.b"], keep=False)
     sigmoid1 = _sigmoid1_forward(conv1)
     subsample1 = _subsample1_forward(sigmoid1, arrays["subsample1.beta"], arrays["subsample1.b"])
-    conv2 = _conv2_forward(subsample1, arrays["conv2.w"], arrays["conv2.b"])
+    conv2, _ = _conv2_forward(subsample1, arrays["conv2.w"], arrays["conv2.b"], keep=False)
     sigmoid2 = _sigmoid2_forward(conv2)
     subsample2 = _subsample2_forward(sigmoid2, arrays["subsample2.beta"], arrays["subsample2.b"])
     flatten1 = _flatten1_forward(subsample2)
@@ -135,7 +135,9 @@ def gradients(
     conv1, conv1_columns = _conv1_forward(x, arrays["conv1.w"], arrays["conv1.b"], keep=True)
     sigmoid1 = _sigmoid1_forward(conv1)
     subsample1 = _subsample1_forward(sigmoid1, arrays["subsample1.beta"], arrays["subsample1.b"])
-    conv2 = _conv2_forward(subsample1, arrays["conv2.w"], arrays["conv2.b"])
+    conv2, conv2_columns = _conv2_forward(
+        subsample1, arrays["conv2.w"], arrays["conv2.b"], keep=True
+    )
     sigmoid2 = _sigmoid2_forward(conv2)
     subsample2 = _subsample2_forward(sigmoid2, arrays["subsample2.beta"], arrays["subsample2.b"])
     flatten1 = _flatten1_forward(subsample2)
@@ -148,7 +150,9 @@ def gradients(
         d_subsample2, sigmoid2, arrays["subsample2.beta"]
     )
     d_conv2 = _sigmoid2_backward(d_sigmoid2, sigmoid2)
-    d_subsample1, d_conv2_w, d_conv2_b = _conv2_backward(d_conv2, subsample1, arrays["conv2.w"])
+    d_subsample1, d_conv2_w, d_conv2_b = _conv2_backward(
+        d_conv2, subsample1, arrays["conv2.w"], conv2_columns
+    )
     d_sigmoid1, d_subsample1_beta, d_subsample1_b = _subsample1_backward(
         d_subsample1, sigmoid1, arrays["subsample1.beta"]
     )
@@ -447,22 +451,28 @@ def _conv1_dx_batch_last(dy, w):
     upstream = _scratch("conv1_dx_batch_last_upstream", (6, 4624), dtype)
     upstream = upstream[:, :4608]
     turned = upstream.reshape(6, 576, 8)
-    taps = w.transpose(2, 3, 1, 0).reshape(25, 6)
-    # a plane for every tap and channel; between the rows that are written zeros stay
-    products = _scratch("conv1_dx_batch_last_products", (25, 6272), dtype)
-    rows = products.reshape(25, 28, 224)[:, :24, :192].transpose(1, 0, 2)
+    kernel = w.transpose(2, 3, 1, 0).reshape(25, 1, 6).reshape(5, 5, 1, 6).transpose(0, 2, 3, 1)
+    kernel = kernel.reshape(5, 30)
+    spread = _scratch("conv1_dx_batch_last_spread", (6, 24, 32, 8), dtype)
+    shifted = _windows(spread, (6, 5, 24, 224), (6144, -8, 256, 1), 32)
+    laid = _scratch("conv1_dx_batch_last_laid", (30, 5392), dtype)
+    laid = laid[:, :5376]
+    # a plane for every first tap and channel; rows that are not written stay zeros
+    products = _scratch("conv1_dx_batch_last_products", (5, 6272), dtype)
+    rows = products.reshape(5, 28, 224)[:, :24].swapaxes(0, 1)
     planes = _scratch("conv1_dx_batch_last_planes", (6272,), dtype)
     dx = np.empty((N, 1, 28, 28), dtype)
     for n in range(0, N, 8):
         count = min(8, N - n)
         turned[..., :count] = dy[n : n + 8].reshape(count, 6, 576).transpose(1, 2, 0)
         turned[..., count:] = 0
-        np.matmul(taps, upstream.reshape(6, 24, 192).transpose(1, 0, 2), out=rows)
+        spread[:, :, 4:28] = turned.reshape(6, 24, 24, 8)
+        laid.reshape(6, 5, 24, 224)[...] = shifted
+        np.matmul(kernel, laid.reshape(30, 24, 224).swapaxes(0, 1), out=rows)
         planes[...] = 0
         for u in range(5):
-            for v in range(5):
-                begin = 224 * u + 8 * v
-                planes[begin:] += products[5 * u + v, : 6272 - begin]
+            begin = 224 * u
+            planes[begin:] += products[u, : 6272 - begin]
         dx[n : n + 8] = planes.reshape(1, 28, 28, 8)[:, 0:28, 0:28, :count].transpose(3, 0, 1, 2)
     return dx.reshape(N, 1, 28, 28)
 
@@ -541,24 +551,26 @@ def _subsample1_backward(dy, x, beta):
     return dx, dbeta, db
 
 
-def _conv2_forward(x, w, b):
+def _conv2_forward(x, w, b, keep):
     """conv 5x5 filters=12 bias: from x (..., 6, 12, 12), w (12, 6, 5, 5), b (12,)."""
     if x.dtype.char not in "fd":
         y = _conv2_forward_taps(x, w, b)
+        columns = None
     elif len(x) < 4:
-        y = _conv2_y_columns(x, w, b)
+        y, columns = _conv2_y_columns(x, w, b, keep)
     else:
         y = _conv2_y_batch_last(x, w, b)
-    return y
+        columns = None
+    return y, columns
 
 
-def _conv2_backward(dy, x, w):
+def _conv2_backward(dy, x, w, columns):
     """conv 5x5 filters=12 bias: from dy (..., 12, 8, 8), x (..., 6, 12, 12), w (12, 6, 5, 5)."""
     if dy.dtype.char not in "fd":
         dx, dw, db = _conv2_backward_taps(dy, x, w)
-    elif len(dy) < 8:
+    elif len(dy) < 4:
         dx = _conv2_dx_cascade(dy, w)
-        dw, db = _conv2_dw_db_shifts(dy, x)
+        dw, db = _conv2_dw_db_correlate(dy, columns)
     else:
         dx, dw, db = _conv2_dx_dw_db_batch_last(dy, w, x)
     return dx, dw, db
@@ -578,9 +590,11 @@ def _conv2_forward_taps(x, w, b):
     return y
 
 
-def _conv2_y_columns(x, w, b):
+def _conv2_y_columns(x, w, b, keep):
     """y[n] = kernel · columns(x[n]): all windows of one sample as the columns of a matrix with a
     row for every channel and tap; a row of ones meets the bias.
+
+    With keep, those of all samples are handed on, 38656 bytes each.
     """
     N, dtype = len(x), x.dtype
     kernel = np.empty((12, 151), dtype)
@@ -589,14 +603,17 @@ def _conv2_y_columns(x, w, b):
     padded = _scratch("conv2_y_columns_padded", (6, 12, 12), dtype)
     inner = padded[:, 0:12, 0:12]
     shape, steps = (6, 5, 5, 8, 8), (144, 12, 1, 12, 1)
-    columns = _scratch("conv2_y_columns", (151, 64), dtype)
-    columns[150] = 1
+    if keep:
+        columns = np.empty((N, 151, 64), dtype)
+    else:
+        columns = _scratch("conv2_y_columns", (1, 151, 64), dtype)
+    columns[:, 150] = 1
     y = np.empty((N, 12, 64), dtype)
     for n in range(N):
         inner[...] = x[n].reshape(inner.shape)
-        columns[:150].reshape(shape)[...] = _windows(padded, shape, steps)
-        np.matmul(kernel, columns, out=y[n])
-    return y.reshape(N, 12, 8, 8)
+        columns[n * keep, :150].reshape(shape)[...] = _windows(padded, shape, steps)
+        np.matmul(kernel, columns[n * keep], out=y[n])
+    return y.reshape(N, 12, 8, 8), columns
 
 
 def _conv2_y_batch_last(x, w, b):
@@ -673,42 +690,19 @@ def _conv2_dx_cascade(dy, w):
     return dx.reshape(N, 6, 12, 12)
 
 
-def _conv2_dw_db_shifts(dy, x):
-    """dw, db: windows of x along all axes but the first, then a product for each of its taps; 32
-    samples at a time.
+def _conv2_dw_db_correlate(dy, columns):
+    """dw = Σ columns(x[n]) · dy[n]ᵀ of the columns that the forward pass kept; a row of ones
+    adds up the bias's.
     """
     N, dtype = len(dy), dy.dtype
-    by_place = dy.reshape(N, 1, 1, 12, 64).swapaxes(-1, -2)
-    padded = _scratch("conv2_dw_db_shifts_padded", (32, 6, 12, 12), dtype)
-    inner = padded[:, :, 0:12, 0:12]
-    shape = 32, 6, 5, 12, 8
-    copied = _windows(padded, shape, (864, 144, 1, 12, 1))
-    columns = _scratch("conv2_dw_db_shifts_columns", (32, 30, 112), dtype)
-    windows = columns[..., :96].reshape(shape)
-    # what every tap of the first axis reads, where it lies, in slices for BLAS
-    matrices = _windows(columns, (32, 5, 1, 30, 64), (3360, 8, 3360, 112, 1))
-    parts = _scratch("conv2_dw_db_shifts_parts", (32, 5, 1, 30, 12), dtype)
-    sums = np.zeros((5, 1, 30, 12), dtype)
-    for n in range(0, N, 32):
-        count = min(32, N - n)
-        inner[:count] = x[n : n + 32].reshape(count, 6, 12, 12)
-        windows[:count] = copied[:count]
-        np.matmul(matrices[:count], by_place[n : n + 32], out=parts[:count])
-        sums += parts[:count].sum(axis=0, dtype=dtype)
-    dw = (
-        sums.reshape(5, 6, 5, 12)
-        .swapaxes(0, 1)
-        .reshape(6, 5, 5, 12)
-        .transpose(3, 0, 1, 2)
-        .reshape(12, 6, 5, 5)
-    )
-    return (
-        dw,
-        (dy.reshape(N * 12, 64) @ np.ones(64, dtype))
-        .reshape(N, 12)
-        .sum(axis=0, dtype=dtype)
-        .reshape(12),
-    )
+    by_place = dy.reshape(N, 12, 64).swapaxes(-1, -2)
+    part = _scratch("conv2_dw_db_correlate_part", (151, 12), dtype)
+    total = np.zeros((151, 12), dtype)
+    for n in range(N):
+        np.matmul(columns[n], by_place[n], out=part)
+        total += part
+    dw = total[:150].reshape(6, 5, 5, 12).transpose(3, 0, 1, 2).reshape(12, 6, 5, 5)
+    return dw, total[150].reshape(12)
 
 
 def _conv2_dx_dw_db_batch_last(dy, w, x):
@@ -717,10 +711,15 @@ def _conv2_dx_dw_db_batch_last(dy, w, x):
     upstream = _scratch("conv2_dx_dw_db_batch_last_upstream", (12, 528), dtype)
     upstream = upstream[:, :512]
     turned = upstream.reshape(12, 64, 8)
-    taps = w.transpose(2, 3, 1, 0).reshape(150, 12)
-    # a plane for every tap and channel; between the rows that are written zeros stay
-    products = _scratch("conv2_dx_dw_db_batch_last_products", (25, 6912), dtype)
-    rows = products.reshape(150, 12, 96)[:, :8, :64].transpose(1, 0, 2)
+    kernel = w.transpose(2, 3, 1, 0).reshape(25, 6, 12).reshape(5, 5, 6, 12).transpose(0, 2, 3, 1)
+    kernel = kernel.reshape(30, 60)
+    spread = _scratch("conv2_dx_dw_db_batch_last_spread", (12, 8, 16, 8), dtype)
+    shifted = _windows(spread, (12, 5, 8, 96), (1024, -8, 128, 1), 32)
+    laid = _scratch("conv2_dx_dw_db_batch_last_laid", (60, 784), dtype)
+    laid = laid[:, :768]
+    # a plane for every first tap and channel; rows that are not written stay zeros
+    products = _scratch("conv2_dx_dw_db_batch_last_products", (5, 6912), dtype)
+    rows = products.reshape(30, 12, 96)[:, :8].swapaxes(0, 1)
     planes = _scratch("conv2_dx_dw_db_batch_last_planes", (6912,), dtype)
     dx = np.empty((N, 6, 12, 12), dtype)
     padded = _scratch("conv2_dx_dw_db_batch_last_padded", (6, 12, 12, 8), dtype)
@@ -738,12 +737,13 @@ def _conv2_dx_dw_db_batch_last(dy, w, x):
         count = min(8, N - n)
         turned[..., :count] = dy[n : n + 8].reshape(count, 12, 64).transpose(1, 2, 0)
         turned[..., count:] = 0
-        np.matmul(taps, upstream.reshape(12, 8, 64).transpose(1, 0, 2), out=rows)
+        spread[:, :, 4:12] = turned.reshape(12, 8, 8, 8)
+        laid.reshape(12, 5, 8, 96)[...] = shifted
+        np.matmul(kernel, laid.reshape(60, 8, 96).swapaxes(0, 1), out=rows)
         planes[...] = 0
         for u in range(5):
-            for v in range(5):
-                begin = 96 * u + 8 * v
-                planes[begin:] += products[5 * u + v, : 6912 - begin]
+            begin = 96 * u
+            planes[begin:] += products[u, : 6912 - begin]
         dx[n : n + 8] = planes.reshape(6, 12, 12, 8)[:, 0:12, 0:12, :count].transpose(3, 0, 1, 2)
         inner[..., :count] = x[n : n + 8].reshape(count, 6, 12, 12).transpose(1, 2, 3, 0)
         inner[..., count:] = 0
@@ -906,7 +906,7 @@ def _dense1_dx_product(dy, w):
 
 def _dense1_dw_product(x, dy):
     """dw = Σ x[n] · dy[n]ᵀ."""
-    N, dtype = len(dy), dy.dtype
+    N = len(dy)
     dy = dy.reshape(N, 10)
     x = x.reshape(N, 192)
     if N == 1:
@@ -914,7 +914,7 @@ def _dense1_dw_product(x, dy):
         total = dy.T * x
     else:
         total = dy.T @ x
-    return total.reshape(10, 192).transpose(0, 1).reshape(10, 192)
+    return total.reshape(10, 192).reshape(10, 192)
 
 
 def _dense1_db_taps(dy):
@@ -1022,7 +1022,7 @@ def _ready(arrays, batched):
             return None
         if name in _INTEGER:
             known = array.dtype.kind in "iu" and array.size > 0
-            if known and 0 <= array.min() and array.max() < _CLASSES[name]:
+            if known and array.min() >= 0 and array.max() < _CLASSES[name]:
                 continue
             return None
         dtype = array.dtype if dtype is None else dtype
