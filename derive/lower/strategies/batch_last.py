@@ -119,6 +119,8 @@ def cost(task: Task, targets: tuple[str, ...], batch: int) -> Cost:
 
 def _wide_cost(form: Windowed) -> Cost:
     """Eight samples: planes of all taps, each added as one run."""
+    if overlapping.spread(form):
+        return overlapping.wide_cost(form, BLOCK)
     _, channels, filters, taps, places = form.counts
     steps = form.windows[0].outputs if len(form.windows) > 1 else 1
     depth = channels * taps
@@ -296,6 +298,8 @@ def _kernel(task: Task, form: Windowed, targets: tuple[str, ...], name: str) -> 
 
 def _wide(task: Task, form: Windowed, targets: tuple[str, ...], name: str) -> Lines:
     """Products in planes with gaps of zeros, each tap's added as one run."""
+    if overlapping.spread(form):
+        return _wide_spread(task, form, targets[0], name)
     target, windows = targets[0], form.windows
     _, channels, filters, taps, _ = form.counts
     size, last = channels * _plane(form), windows[-1]
@@ -325,6 +329,19 @@ def _wide(task: Task, form: Windowed, targets: tuple[str, ...], name: str) -> Li
         *_added(form, size),
         f"{target}[n : n + {BLOCK}] = {back}.transpose({order})",
     ]
+    result = f"{target}.reshape(N, {_listed(task.shape(target))})"
+    return before, inside, [result], [form.kernel]
+
+
+def _wide_spread(task: Task, form: Windowed, target: str, name: str) -> Lines:
+    """The taps of the last axis are summed by the product, only the first axis's are added."""
+    before, inside = overlapping.wide(form, BLOCK, name[1:], "turned")
+    sizes = _listed([form.counts[1], *(w.size for w in form.windows)])
+    before.append(f"{target} = np.empty((N, {sizes}), dtype)")
+    ends = "".join(f"{w.low} : {w.low + w.size}, " for w in form.windows)
+    padded = _listed([form.counts[1], *(w.padded for w in form.windows), BLOCK])
+    back = f"planes.reshape({padded})[:, {ends}:count].transpose(3, 0, 1, 2)"
+    inside = [*inside, f"{target}[n : n + {BLOCK}] = {back}"]
     result = f"{target}.reshape(N, {_listed(task.shape(target))})"
     return before, inside, [result], [form.kernel]
 
