@@ -255,9 +255,7 @@ def document(made: Made, style: Style = PLAIN) -> Document:
     from .trying import example
 
     tried = example(made.derivation, module(made)) if made.source else None
-    return notes(
-        made.derivation, made.certificate, made.source, style, tried, choices=made.choices
-    )
+    return notes(made.derivation, made.certificate, made.source, style, tried, choices=made.choices)
 
 
 def page(arrows: Any, made: Any, name: str, style: Style = PLAIN) -> str:
