@@ -145,7 +145,10 @@ def _broken(head: str, value: Array, depth: int) -> list[str] | None:
                 ", ".join(entry_text(e) for e in entries),
             )
             if len(opening) <= WIDTH:
-                return [opening, f"{pad}    {listed}", f"{pad}]"]
+                inside = [f"{pad}    {listed}"]
+                if len(inside[0]) > WIDTH:
+                    inside = [f"{pad}    {entry_text(e)}," for e in entries]
+                return [opening, *inside, f"{pad}]"]
             return _with_tail(_broken(head, base, depth), f"[{listed}]")
         case Unary(op, operand) if not isinstance(operand, Binary):
             return _broken(head + op, operand, depth)
