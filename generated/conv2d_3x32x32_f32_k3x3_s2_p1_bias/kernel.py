@@ -193,11 +193,13 @@ def _dx_scatter(dy, w):
         grid = planes[:, :, :, :289].reshape(2, 2, 3, 17, 17)
         for a in range(2):
             for b in range(2):
-                dx[n, :, a::2, b::2] = (
-                    grid[
-                        (a + 1) % 2, (b + 1) % 2, :, (a + 1) // 2 : (a + 1) // 2 + 16, (b + 1) // 2 : (b + 1) // 2 + 16
-                    ]
-                )
+                dx[n, :, a::2, b::2] = grid[
+                    (a + 1) % 2,
+                    (b + 1) % 2,
+                    :,
+                    (a + 1) // 2 : (a + 1) // 2 + 16,
+                    (b + 1) // 2 : (b + 1) // 2 + 16,
+                ]
     return dx.reshape(N, 3, 32, 32)
 
 
