@@ -107,7 +107,7 @@ def test_the_derivative_itself_needs_no_abbreviation(word: str) -> None:
 @pytest.mark.parametrize("letter", ["w", "x", "y", "i", "v", "L", "a", "s"])
 def test_a_letter_that_is_taken_is_refused(letter: str, capsys: pytest.CaptureFixture[str]) -> None:
     message = refused([*TEX, "--stride", "2", "--notation", letter], capsys)
-    assert message.startswith(f"--notation (='{letter}'): the layer has a {letter} already; free")
+    assert message.startswith(f"--notation (='{letter}'): the layer uses {letter} already; free")
     free = message.split(" free are ")[1].split(", ")
     assert "g" in free
     assert letter not in free
@@ -360,7 +360,7 @@ def test_python_takes_the_same_words(own: Path) -> None:
     ("given", "message"),
     [
         ({"titel": "x"}, "unknown option 'titel'; did you mean title?"),
-        ({"notation": "w"}, "the layer has a w already"),
+        ({"notation": "w"}, "the layer uses w already"),
         ({"index_base": 2}, "index_base .='2'. must be 0 or 1"),
         ({"language": "xx"}, "there is en"),
         ({"templates": "no"}, "there is no folder 'no'"),

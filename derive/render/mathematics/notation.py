@@ -134,7 +134,7 @@ def _free(wanted: str, taken: Collection[str]) -> str:
         return ""
     free = [sign for sign in (*"gkmqrz", "δ") if names.get(sign, sign) not in taken]
     raise UsageError(
-        f"--notation (={wanted!r}): the layer has a {wanted} already; free are {', '.join(free)}"
+        f"--notation (={wanted!r}): the layer uses {wanted} already; free are {', '.join(free)}"
     )
 
 
