@@ -9,8 +9,12 @@ from ...expressions import Read
 from ...trials import Example, Slip
 from ..mathematics.formulas import expression
 from ..phrases import Slot
+from ..tex.mathematics import width
 from .sheet import Sheet
 from .values import number
+
+WIDEST = 90.0
+"""The width in points of a formula that stands in the first column."""
 
 
 def slip_blocks(example: Example | None, sheet: Sheet) -> list[Block]:
@@ -29,11 +33,14 @@ def slip_blocks(example: Example | None, sheet: Sheet) -> list[Block]:
 
 def _slip(slip: Slip, sheet: Sheet) -> tuple[tuple[Inline, ...], ...]:
     role = sheet.equation.tensor(slip.of).role
-    keys = tuple(f"slips.{key}" for key in (f"{slip.kind}_{role}", slip.kind, "unknown"))
     slots: dict[str, Slot] = {"kind": slip.kind, "tensor": Symbol(slip.of)}
+    kind = slip.kind
     if slip.left is not None:
         one = sheet.one(Statement(Read(slip.of, ()), slip.left)).rhs
-        slots["left"] = expression(one, sheet.fixed)
+        slots["left"] = left = expression(one, sheet.fixed)
+        if width(left) > WIDEST:
+            kind = f"{kind}_long"
+    keys = tuple(f"slips.{key}" for key in (f"{kind}_{role}", kind, slip.kind, "unknown"))
     lhs = Read(sheet.equation.tensor(slip.of).gradient, tuple((Affine.of(k),) for k in slip.place))
     share: dict[str, Slot] = {"count": slip.count, "total": slip.total}
     return (
