@@ -7,14 +7,16 @@ import textwrap
 from collections.abc import Iterable
 from inspect import Parameter
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import assembly, pipeline, terminal
 from .assembly import Assembled
 from .layers import layers, parameters
 from .pipeline import Made, facts
-from .programs import Choice
 from .specs import PLAIN, Style
+
+if TYPE_CHECKING:
+    from .programs import Choice
 
 
 def layer_list() -> str:
