@@ -13,6 +13,8 @@ from ..mathematics.notation import COMMA, MINUS, joined
 
 DIGITS = 5
 """Digits that are kept of a number that is no integer."""
+ROUNDING = 1e-12
+"""Entries of an array that are smaller than this beside its largest are printed as 0."""
 
 
 def number(value: float) -> Math:
@@ -35,6 +37,8 @@ def array(value: Any) -> Math:
     """A number, a row (or a column if that is too wide), a matrix, or several of them."""
     if value.ndim == 0:
         return number(float(value))
+    # what rounding leaves of a 0 is no number to read
+    value = value * (abs(value) > ROUNDING * abs(value).max(initial=0))
     if value.ndim == 1:
         row = tuple(number(float(v)) for v in value)
         return Grid((row,)) if _room(value) else Grid(tuple((one,) for one in row))
