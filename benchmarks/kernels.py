@@ -31,7 +31,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rows", default="", help="only those with this in their name")
     parser.add_argument("--batch", default="1,8")
-    parser.add_argument("--unseen", action="store_true", help="geometries nobody tuned for")
+    parser.add_argument("--unseen", action="store_true", help="geometries without a target")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--seconds", type=float, default=0.6, help="per competitor and row")
     parser.add_argument("--strategy", action="append", default=[], metavar="TARGET=NAME")

@@ -46,7 +46,7 @@ def convolutions(seconds: float, threads: int, table: str = "CONVOLUTIONS") -> I
 
 
 def unseen(seconds: float, threads: int) -> Iterator[Row]:
-    """The same on geometries that nobody tuned for."""
+    """The same on geometries without a target."""
     return convolutions(seconds, threads, "UNSEEN")
 
 

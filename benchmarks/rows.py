@@ -1,4 +1,4 @@
-"""The layers that kernels are timed on: common ones, and some that nobody tuned for."""
+"""The layers that kernels are timed on: common ones, and some of other shapes."""
 
 from __future__ import annotations
 
@@ -89,4 +89,4 @@ UNSEEN: dict[str, dict[str, object]] = {
     },
     "8x64x64, 8@3x3": {"input": (8, 64, 64), "kernel": (3, 3), "filters": 8},
 }
-"""Geometries that no strategy was tuned on."""
+"""Geometries for which no target was set; the cost model was checked on them as well."""
