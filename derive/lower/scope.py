@@ -83,6 +83,7 @@ class Scope:
         over = tuple(indices)
         outside, known, loops, taken = self.actions, dict(self.known), self.loops, set(self._taken)
         self.actions, self.loops = [], loops + over
+        self.known = {expr: value.inside(over) for expr, value in known.items()}
         yield
         body = tuple(self.actions)
         for index in reversed(over):

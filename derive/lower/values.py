@@ -7,7 +7,7 @@ call that is depends on the labels alone, never on what the tensors mean.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from ..programs import Array, Binary, Invoke, Item, Literal, Method, Name, Span, Tuple
@@ -26,6 +26,14 @@ class Value:
     array: Array
     labels: tuple[str, ...] = ()
     mask: bool = False  # a boolean array: products select with it instead of multiplying
+
+    def inside(self, loops: Collection[str]) -> Value:
+        """The same inside of loops over some of its labels."""
+        if not set(loops) & set(self.labels):
+            return self
+        entries = tuple(label if label in loops else FULL for label in self.labels)
+        left = tuple(label for label in self.labels if label not in loops)
+        return replace(self, array=Item(self.array, entries), labels=left)
 
 
 class Sizes:

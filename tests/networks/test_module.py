@@ -236,3 +236,19 @@ def test_nothing_is_computed_twice(source: str) -> None:
     assert [a.arg for a in pool.args.args] == ["dy", "x", "y"]
     assert "maximum" not in ast.unparse(pool)
     assert "exp" in ast.unparse(functions["_cross_entropy1_forward"])
+
+
+@pytest.mark.parametrize("pool", ["max_pool 3x3 stride=2", "max_pool 3x3 stride=2 padding=1"])
+def test_a_network_may_pool_overlapping_windows(pool: str) -> None:
+    made = derive.derive(derive.network(f"conv 2x2 > {pool} > flatten > dense 2", input=(1, 7, 7)))
+    module = made.kernel()
+    random = np.random.default_rng(0)
+    x = random.integers(-3, 4, (2, 1, 7, 7)).astype(float)
+    params = {name: np.round(value, 1) for name, value in module.init(0).items()}
+    dy = random.integers(-3, 4, (2, 2)).astype(float)
+    floats, exact = (
+        module.gradients(g, a, p)
+        for g, a, p in ((dy, x, params), (dy.astype(object), x.astype(object), params))
+    )
+    for name, gradient in floats.items():
+        assert np.allclose(gradient, exact[name].astype(float)), name
