@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 from . import (
     assembly,
+    chaining,
     derivations,
     equations,
     geometry,
@@ -75,10 +76,10 @@ def network(text: str | Iterable[Item], input: Sizes) -> Network:  # noqa: A002 
     ``"conv 2x2 > relu > flatten > dense 1 > mse"``; in a list a layer is such a text or a pair
     ``("conv", dict(kernel=2, filters=3))``. Raises NetworkError with a caret.
     """
-    shape, known = geometry.sizes("input", input), assembly.signatures()
+    shape, known = geometry.sizes("input", input), chaining.signatures()
     if isinstance(text, str):
-        return Network(**parts(assembly.layer(networks.read(text, shape, known))))
-    return Network(**parts(assembly.layer(networks.listed(text, shape, known))))
+        return Network(**parts(chaining.layer(networks.read(text, shape, known))))
+    return Network(**parts(chaining.layer(networks.listed(text, shape, known))))
 
 
 @overload

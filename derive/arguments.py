@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from . import geometry, options
-from .assembly import signatures
+from .chaining import signatures
 from .errors import UsageError
 from .graphs import NetworkSpec
 from .layers import DEFAULT, layer, layers, parameters, spec

@@ -1,22 +1,20 @@
 """The arrows for networks: spec → layers → derivations → programs → one source → proof → files.
 
-The same functions as in :mod:`derive.pipeline`, which does the work for each layer; here shapes
-go from layer to layer, and gradients back.
+The same functions as in :mod:`derive.pipeline`, which does the work for each layer. A kernel may
+compute layers in another order than they were written (:mod:`derive.arranging`); notes and the
+chain's proof keep to what was written.
 """
 
 from __future__ import annotations
 
-import shlex
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from math import prod
 from typing import TYPE_CHECKING, Any
 
 from . import pipeline
-from .errors import NetworkError, UsageError
-from .layers import layers, parameters, spec
-from .networks import SECOND, counted
+from .chaining import layer as layer
+from .errors import UsageError
 from .specs import DEFAULTS, PLAIN, Options, Spec, Style
 
 if TYPE_CHECKING:
@@ -24,14 +22,11 @@ if TYPE_CHECKING:
 
     from .certificates import Certificate
     from .documents import Document
-    from .equations import Layer
-    from .graphs import Draft, Network, NetworkDerivation, NetworkSpec, Node
+    from .graphs import Network, NetworkDerivation, NetworkSpec, Node
     from .machines import Tuning
     from .programs import Choice, Program
     from .render.notebook import Runnable
     from .writing import Content
-
-Shape = tuple[int, ...]
 
 
 def arrows(spec: Spec | NetworkSpec) -> Any:
@@ -41,116 +36,20 @@ def arrows(spec: Spec | NetworkSpec) -> Any:
     return sys.modules[__name__] if isinstance(spec, NetworkSpec) else pipeline
 
 
-def signatures() -> dict[str, dict[str, Any]]:
-    """Every layer's parameters by name, which the grammar reads against."""
-    return {name: parameters(function) for name, function in layers().items()}
-
-
-# -- shapes ------------------------------------------------------------------------------------
-def layer(spec: NetworkSpec, options: Options = DEFAULTS) -> Network:
-    """Every layer of a network with its sizes; a NetworkError where one does not fit."""
-    from .graphs import INPUT, Network
-
-    nodes: list[Node] = []
-    shapes: dict[str, Shape] = {INPUT: spec.input}
-    aliases = {INPUT: INPUT}
-    before = INPUT
-    for number, (name, draft) in enumerate(zip(counted(spec.drafts), spec.drafts, strict=True), 1):
-        if nodes and nodes[-1].is_loss:
-            raise _error(draft, f"{draft.kind} stands behind a loss; a loss is the last layer")
-        for named in filter(None, (draft.other, draft.source)):
-            if named not in aliases:
-                raise _no_such(draft, named, aliases)
-        before, other = aliases.get(draft.source, before), aliases.get(draft.other, "")
-        node = _node(draft, name, (before, other), shapes, f"layer {number} of {len(spec.drafts)}")
-        if before == INPUT and not nodes:
-            shapes[INPUT] = node.equation.data[0].sizes()
-        nodes.append(node)
-        shapes[name] = node.shape
-        aliases |= {name: name} | ({draft.alias: name} if draft.alias else {})
-        before = name
-    _check_read(spec.drafts, nodes)
-    words = shlex.join((*spec.arguments, *options.arguments))
-    slug = options.name or spec.slug
-    pipeline.check(options.style, *(node.equation for node in nodes))
-    return Network(slug, spec.title, spec.text, f"{pipeline.COMMAND} {words}", tuple(nodes))
-
-
-def _node(
-    draft: Draft, name: str, sources: tuple[str, str], shapes: Mapping[str, Shape], place: str
-) -> Node:
-    """A layer that reads one node, or two."""
-    from .graphs import TARGET, Node
-
-    shape = shapes[sources[0]]
-    settings: dict[str, object] = {"input": shape, **dict(draft.settings)}
-    if sources[1]:
-        settings[SECOND] = shapes[sources[1]]
-    elif SECOND in parameters(layers()[draft.kind]):
-        raise _error(draft, f"{draft.kind} needs a second input: {draft.kind} NAME")
-    if settings.get("channels") is not None and shape[:1] == (settings["channels"],):
-        settings["input"] = shape[1:]
-    try:
-        made = pipeline.layer(spec(draft.kind, settings))
-    except UsageError as error:
-        behind = f"{sources[0]}, which is" if sources[0] == "x" else f"{sources[0]}, which gives"
-        what = f"{place}, {draft.text}, does not fit behind {behind} {_size(shape)}"
-        raise _error(draft, what, str(error)) from error
-    data = made.equation.at_sizes().data
-    inputs = [*(source for source in sources if source), TARGET][: len(data)]
-    _check_shape(draft, place, sources[0], shape, made)
-    return Node(name, made, tuple(inputs), draft.text)
-
-
-def _check_shape(draft: Draft, place: str, source: str, shape: Shape, made: Layer) -> None:
-    """A layer takes what comes, but for axes of length 1."""
-    wanted = made.equation.at_sizes().data[0].sizes()
-    if [n for n in wanted if n > 1] != [n for n in shape if n > 1] or prod(wanted) != prod(shape):
-        what = f"{place}, {draft.text}, takes {_size(wanted)}, but {source} is {_size(shape)}"
-        raise _error(draft, what)
-
-
-def _size(shape: Shape) -> str:
-    return "x".join(map(str, shape)) or "a single number"
-
-
-def _check_read(drafts: Iterable[Draft], nodes: Iterable[Node]) -> None:
-    """What a layer gives is read by some layer, but for the last one."""
-    *pairs, _ = list(zip(drafts, nodes, strict=True))
-    read = {source for node in nodes for source in node.inputs}
-    for draft, node in pairs:
-        if node.name not in read:
-            remedy = f"name it, and add it behind: {draft.kind} as a > ... > add a"
-            raise _error(draft, f"no layer reads what {node.name} gives", remedy)
-
-
-def _no_such(draft: Draft, named: str, aliases: Mapping[str, str]) -> NetworkError:
-    from difflib import get_close_matches
-
-    close = get_close_matches(named, aliases, 1, 0.6)
-    hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(aliases)}"
-    what = f"{draft.kind}: there is no layer {named[:40]!r} before it"
-    return _error(draft, what, hint)
-
-
-def _error(draft: Draft, what: str, remedy: str = "") -> NetworkError:
-    return NetworkError(what, draft.line, draft.column, len(draft.text), remedy)
-
-
 # -- derivation and source ---------------------------------------------------------------------
 @dataclass(frozen=True)
 class Assembled:
     """All that comes of a network: each layer's certificate, and that of the whole chain.
 
     ``choices`` are the branches of each layer's functions, ``tunings`` what was measured for
-    them: (layer, measurements).
+    them; all by the layer's name.
     """
 
     derivation: NetworkDerivation
     source: str
     certificates: tuple[tuple[str, Certificate], ...]
     certificate: Certificate
-    choices: tuple[tuple[Choice, ...], ...] = ()
+    choices: tuple[tuple[str, tuple[Choice, ...]], ...] = ()
     tunings: tuple[tuple[str, Tuning], ...] = ()
 
 
@@ -168,6 +67,14 @@ def derive(network: Network, wrt: tuple[str, ...] | None = None) -> NetworkDeriv
         )
         found.append(pipeline.derive(node.layer, wanted))
     return NetworkDerivation(network, tuple(found))
+
+
+def computed(derivation: NetworkDerivation) -> NetworkDerivation:
+    """The layers as the kernel computes them: in an order, and at sizes, that cost less."""
+    from .arranging import arranged
+
+    network = arranged(derivation.network)
+    return derivation if network is derivation.network else derive(network)
 
 
 def programs(
@@ -202,14 +109,15 @@ def kernel(derivation: NetworkDerivation, **asked: Any) -> str:
     """The source of kernel.py; ``asked`` as for :func:`programs`."""
     from .render.network import network
 
-    return network(derivation, programs(derivation, **asked))
+    ahead = computed(derivation)
+    return network(ahead, programs(ahead, **asked), derivation.network)
 
 
 def prove(
     derivation: NetworkDerivation,
     source: str,
     progress: Callable[[str], None] = lambda _: None,
-    choices: tuple[tuple[Choice, ...], ...] = (),
+    choices: Mapping[str, tuple[Choice, ...]] | None = None,
 ) -> Assembled:
     """Run the very text of the module against the oracles; raises Disproved.
 
@@ -217,8 +125,11 @@ def prove(
     """
     from .verify import verify_network
 
-    proved = verify_network(derivation, source, progress, choices)
-    return Assembled(derivation, source, *proved, choices)
+    known = choices or {}
+    layers, chain = verify_network(derivation, source, progress, known, computed(derivation))
+    names = [node.name for node in derivation.network.nodes]
+    own = tuple((name, known[name]) for name in names if name in known)
+    return Assembled(derivation, source, tuple((n, layers[n]) for n in names), chain, own)
 
 
 def make(
@@ -236,7 +147,9 @@ def make(
         progress("measuring")
         tunings = measured(derivation, recorded, exact=options.exact_order)
     asked: dict[str, Any] = {"exact": options.exact_order, "tunings": tunings}
-    choices = tuple(program.choices for program in programs(derivation, **asked))
+    ahead = computed(derivation)
+    made_of = zip(ahead.network.nodes, programs(ahead, **asked), strict=True)
+    choices = {node.name: program.choices for node, program in made_of}
     made = prove(derivation, kernel(derivation, **asked), progress, choices)
     return replace(made, tunings=tuple(tunings.items()))
 
@@ -247,6 +160,7 @@ def measured(
     """What was measured, by layer: as recorded, or on this machine; ``asked`` as for Asked."""
     from .tuning import LIMIT
 
+    derivation = computed(derivation)
     found: dict[str, Any] = {} if recorded is None else _tunings(recorded)
     share = LIMIT / len(derivation.derivations)
     return {

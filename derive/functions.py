@@ -28,6 +28,8 @@ class Function:
     ``slopes``     ∂f/∂argument, one a argument, each a function of all arguments
     ``kind``       ``polynomial``, ``rational``, ``selecting`` (comparisons decide) or ``smooth``
     ``at_kinks``   the derivative where there is none, in words; empty if there is no kink
+    ``rising``     ``strictly`` if it grows with its argument, everywhere; ``weakly`` if it never
+                   falls and its slope is 0 wherever it is level; empty otherwise
     """
 
     name: str
@@ -35,6 +37,7 @@ class Function:
     slopes: tuple[Slope, ...]
     kind: str
     at_kinks: str = ""
+    rising: str = ""
 
 
 def _call(fn: str, *args: Expr) -> Expr:
@@ -77,18 +80,30 @@ _ROWS = (
         "smooth",
     ),
     Function("pi", 0, (), "smooth"),
-    Function("exp", 1, (lambda z: _call("exp", z),), "smooth"),
+    Function("exp", 1, (lambda z: _call("exp", z),), "smooth", rising="strictly"),
     Function("log", 1, (lambda z: ONE / z,), "smooth"),
-    Function("expm1", 1, (lambda z: _call("exp", z),), "smooth"),
+    Function("expm1", 1, (lambda z: _call("exp", z),), "smooth", rising="strictly"),
     Function("log1p", 1, (lambda z: ONE / (1 + z),), "smooth"),
     Function("sqrt", 1, (lambda z: ONE / (2 * _call("sqrt", z)),), "smooth"),
     Function("sin", 1, (lambda z: _call("cos", z),), "smooth"),
     Function("cos", 1, (lambda z: -_call("sin", z),), "smooth"),
-    Function("tanh", 1, (lambda z: 1 - _call("tanh", z) ** 2,), "smooth"),
-    Function("sigmoid", 1, (lambda z: _call("sigmoid", z) * (1 - _call("sigmoid", z)),), "smooth"),
-    Function("softplus", 1, (lambda z: _call("sigmoid", z),), "smooth"),
-    Function("erf", 1, (lambda z: 2 * _call("exp", -(z**2)) / _SQRT_PI,), "smooth"),
-    Function("relu", 1, (_step("gt"),), "selecting", "relu'(0) = 0"),
+    Function("tanh", 1, (lambda z: 1 - _call("tanh", z) ** 2,), "smooth", rising="strictly"),
+    Function(
+        "sigmoid",
+        1,
+        (lambda z: _call("sigmoid", z) * (1 - _call("sigmoid", z)),),
+        "smooth",
+        rising="strictly",
+    ),
+    Function("softplus", 1, (lambda z: _call("sigmoid", z),), "smooth", rising="strictly"),
+    Function(
+        "erf",
+        1,
+        (lambda z: 2 * _call("exp", -(z**2)) / _SQRT_PI,),
+        "smooth",
+        rising="strictly",
+    ),
+    Function("relu", 1, (_step("gt"),), "selecting", "relu'(0) = 0", "weakly"),
     Function("abs", 1, (lambda z: _call("sign", z),), "selecting", "abs'(0) = 0"),
     Function("sign", 1, (_zero,), "selecting"),
     Function("maximum", 2, _half("gt"), "selecting", "equal arguments share the slope"),

@@ -61,9 +61,7 @@ def _of_network(made: Assembled) -> dict[str, Any]:
         "parameters": {name: list(tensor.sizes()) for name, tensor in network.parameters},
         "gradients": [*(name for name, _ in network.parameters), "x"],
         "strategies": [
-            {"layer": node.name, **row}
-            for node, choices in zip(network.nodes, made.choices, strict=True)
-            for row in strategies(choices)
+            {"layer": name, **row} for name, choices in made.choices for row in strategies(choices)
         ],
     }
 

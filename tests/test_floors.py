@@ -27,9 +27,10 @@ NOUNS = {
     "tensors",
     "combining",
     "graphs",
+    "monotone",
 }
 CLAIMS = {"verify"}
-PIPELINE = {"pipeline", "assembly", "training", "trying", "tuning"}
+PIPELINE = {"pipeline", "assembly", "chaining", "training", "trying", "tuning"}
 DOORS = {
     "arguments",
     "options",

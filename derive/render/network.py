@@ -10,7 +10,7 @@ from textwrap import wrap
 from ..classes import classes
 from ..derivations import Derivation
 from ..equations import Equation, Tensor
-from ..graphs import INPUT, TARGET, NetworkDerivation, Node
+from ..graphs import INPUT, TARGET, Network, NetworkDerivation, Node
 from ..programs import Function, Program
 from . import kernel
 from .initial import start
@@ -20,14 +20,19 @@ from .templates import template
 from .wiring import Wiring
 
 
-def network(derivation: NetworkDerivation, programs: tuple[Program, ...]) -> str:
-    """The source text; the same derivation gives the same bytes."""
+def network(
+    derivation: NetworkDerivation, programs: tuple[Program, ...], written: Network | None = None
+) -> str:
+    """The source text; the same derivation gives the same bytes.
+
+    ``written`` is the network in the order in which it was written, if that is another.
+    """
     net = derivation.network
     called = {name for program in programs for name in kernel.called(program)}
     upstream = [] if net.loss else [("dy", "y")]
     slots = {
         "title": f"{net.title}.",
-        "docstring": documented(_docstring(derivation)),
+        "docstring": documented(_docstring(derivation, written or net)),
         "shapes": [f'"{name}": {shape},' for name, shape in _shapes(derivation).items()],
         "equations": list(_equations(derivation)),
         "functions": _public(derivation, Wiring(derivation, programs)),
@@ -83,7 +88,7 @@ def _shapes(derivation: NetworkDerivation) -> dict[str, tuple[int, ...]]:
 
 
 # -- words -----------------------------------------------------------------------------------
-def _docstring(derivation: NetworkDerivation) -> list[str]:
+def _docstring(derivation: NetworkDerivation, written: Network) -> list[str]:
     net = derivation.network
     rows = [(n.name, n.text, _size(n.shape), ", ".join(_parameters(n))) for n in net.nodes]
     head = (INPUT, "", _size(net.shape(INPUT)), "")
@@ -99,7 +104,27 @@ def _docstring(derivation: NetworkDerivation) -> list[str]:
         "backward reads of the forward pass is kept, not computed again."
     )
     out += ["", *wrap(words, WIDTH - 4)]
+    if moved := _moved(net, written):
+        out += ["", *wrap(moved, WIDTH - 4)]
     return [*out, "", "Generated and proved by:", "", *broken(net.command, 4)]
+
+
+def _moved(net: Network, written: Network) -> str:
+    """What is computed behind a layer that was written behind it."""
+    places = {node.name: k for k, node in enumerate(written.nodes)}
+    pairs = [
+        (node.name, source)
+        for node in net.nodes
+        for source in node.inputs
+        if places.get(source, -1) > places[node.name]
+    ]
+    if not pairs:
+        return ""
+    told = ", ".join(f"{late} behind {early}" for late, early in pairs)
+    return (
+        f"Computed in another order than written: {told}. A function that never falls gives the "
+        "same maximum of fewer entries, and the same gradients."
+    )
 
 
 def _parameters(node: Node) -> list[str]:

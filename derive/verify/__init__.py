@@ -7,7 +7,7 @@ and nothing is written.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from ..certificates import Certificate, Claim, Omitted
 from ..derivations import Derivation
@@ -88,19 +88,22 @@ def verify_network(
     derivation: NetworkDerivation,
     source: str,
     progress: Callable[[str], None] = lambda _: None,
-    choices: tuple[tuple[Choice, ...], ...] = (),
-) -> tuple[tuple[tuple[str, Certificate], ...], Certificate]:
+    choices: Mapping[str, tuple[Choice, ...]] | None = None,
+    computed: NetworkDerivation | None = None,
+) -> tuple[dict[str, Certificate], Certificate]:
     """The claims of every layer about its functions in ``source``, and those of the whole chain.
 
-    ``choices`` are those of each layer's program. Raises ``Disproved`` with the layer's name.
+    ``choices`` are those of each layer's program. ``computed`` has the layers in the kernel's
+    order; the chain is that of ``derivation``, as it was written. Raises ``Disproved`` with the
+    layer's name.
     """
     made = module(source, derivation.network.slug)
-    layers = []
-    given = choices or ((),) * len(derivation.derivations)
-    for (node, one), own in zip(derivation.pairs(), given, strict=True):
+    layers = {}
+    for node, one in (computed or derivation).pairs():
         progress(f"layer {node.name}")
+        own = (choices or {}).get(node.name, ())
         kernel = inside(node, one, made)
         every = ways(kernel, made, one, own)
-        layers.append((node.name, claims(one, kernel, every=every, choices=own)))
+        layers[node.name] = claims(one, kernel, every=every, choices=own)
     progress("chain")
-    return tuple(layers), Certificate((chain(derivation, made),))
+    return layers, Certificate((chain(derivation, made),))

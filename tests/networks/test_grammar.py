@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 
 import derive
-from derive import assembly, networks
+from derive import chaining, networks
 from derive.arguments import read
 from derive.errors import NetworkError, UsageError
 from derive.graphs import Draft, NetworkSpec
 
 
 def drafts(text: str) -> list[tuple[str, dict[str, object]]]:
-    spec = networks.read(text, (8, 8), assembly.signatures())
+    spec = networks.read(text, (8, 8), chaining.signatures())
     return [(draft.kind, dict(draft.settings)) for draft in spec.drafts]
 
 
@@ -55,12 +55,12 @@ def test_lines_comments_and_arrows_separate_layers() -> None:
 
 def test_a_layer_is_named_before_or_behind() -> None:
     for text in ("a: conv 2x2 > relu > add a", "conv 2x2 as a > relu > add a"):
-        spec = networks.read(text, (8, 8), assembly.signatures())
+        spec = networks.read(text, (8, 8), chaining.signatures())
         assert [(d.alias, d.other) for d in spec.drafts] == [("a", ""), ("", ""), ("", "a")]
 
 
 def test_the_command_has_the_text_without_comments_and_blanks() -> None:
-    spec = networks.read("conv   2x2 # x\n relu", (3, 3), assembly.signatures())
+    spec = networks.read("conv   2x2 # x\n relu", (3, 3), chaining.signatures())
     assert spec.arguments == ("--network", "conv 2x2 > relu", "--input", "3x3")
 
 
@@ -164,7 +164,7 @@ no layer stands behind the name c
 @pytest.mark.parametrize("text", REFUSED)
 def test_what_cannot_be_read_is_refused_with_the_whole_message(text: str) -> None:
     with pytest.raises(NetworkError) as caught:
-        networks.read(text, (8, 8), assembly.signatures())
+        networks.read(text, (8, 8), chaining.signatures())
     assert str(caught.value) == REFUSED[text]
 
 
@@ -203,7 +203,7 @@ def test_from_names_the_first_input_of_a_layer() -> None:
         "conv 2x2 > conv 1x1 from x as a > add conv1",
         "conv 2x2 > a: conv 1x1 from x > add conv1",
     ):
-        spec = networks.read(text, (8, 8), assembly.signatures())
+        spec = networks.read(text, (8, 8), chaining.signatures())
         assert [(d.alias, d.source, d.other) for d in spec.drafts] == [
             ("", "", ""),
             ("a", "x", ""),
