@@ -132,10 +132,10 @@ def _at(expr: Expr, number: Fraction) -> Fraction | None:
         case Number(value):
             return value
         case Call("where", (Call(fn, (left, right)), yes, no)) if fn in _COMPARISONS:
-            sides = _at(left, number), _at(right, number)
-            if sides[0] is None or sides[1] is None:
+            one, two = _at(left, number), _at(right, number)
+            if one is None or two is None:
                 return None
-            return _at(yes if _COMPARISONS[fn](*sides) else no, number)
+            return _at(yes if _COMPARISONS[fn](one, two) else no, number)
         case Call(fn, args):
             values = [_at(argument, number) for argument in args]
             if fn in _AT_ZERO:
