@@ -13,8 +13,14 @@ FLOAT = 4
 """Bytes of the numbers that tiles are sized for."""
 
 FILLED = 4
-"""Caches that columns may fill: a small tile would stay closer, but every tile reads and packs
-the kernel again, and that is more."""
+"""Caches that columns may fill: a small tile would stay closer, but every tile is a product more
+to be added up."""
+
+THICK = 8
+"""Rows of the kernel that a slice should have where it can."""
+
+THIN = 4
+"""Rows that are worth a slice."""
 
 LONG = 256
 """Summands from which a product of a few rows gains by not being packed."""
@@ -38,12 +44,28 @@ class Tiles:
         groups, channels, _, taps, places = form.counts
         outputs = form.windows[0].outputs
         width = places // outputs
-        most = max(1, FILLED * machine.cache // (FLOAT * groups * channels * taps * width))
+        most = FILLED * machine.cache // (FLOAT * groups * channels * taps * width)
+        return cls._least(form, max(1, most), even=even)
+
+    @classmethod
+    def thick(cls, form: Windowed, machine: Machine) -> Tiles:
+        """The tallest tile whose columns BLAS multiplies by some rows of the kernel unpacked."""
+        groups, channels, filters, taps, places = form.counts
+        depth = channels * taps + 1
+        whole = filters * depth * places <= machine.sliced
+        if whole or groups > 1 or filters < THICK or not _near(machine, filters * depth):
+            return cls.of(form, machine)
+        width = places // form.windows[0].outputs
+        return cls._least(form, max(1, machine.sliced // (THICK * depth * width)))
+
+    @classmethod
+    def _least(cls, form: Windowed, most: int, *, even: bool = False) -> Tiles:
+        outputs, places = form.windows[0].outputs, form.counts[-1]
         rows = min(outputs, most)
         whole = max(r for r in range(1, rows + 1) if outputs % r == 0)
         if even or whole * 2 > rows:
             rows = whole
-        return cls(rows, -(-outputs // rows), rows * width, outputs)
+        return cls(rows, -(-outputs // rows), rows * (places // outputs), outputs)
 
     @property
     def told(self) -> str:
@@ -60,16 +82,27 @@ def starts(outputs: int, rows: int) -> str:
     return f"(*range(0, {outputs - rows}, {rows}), {outputs - rows})"
 
 
-def sliced(task: Task, m: int, k: int, n: int, stacked: int = 1) -> int:
-    """How wide the slices of an (m, k)·(k, n) product should be; n where slicing gains nothing.
+def sliced(task: Task, m: int, k: int, n: int, stacked: int = 1) -> tuple[int, int]:
+    """How many rows and columns the slices of an (m, k)·(k, n) product should have.
 
     Below ``machine.sliced`` multiply-adds BLAS works without packing its operands, which is
-    faster; slices have to be a multiple of 16 wide to be whole vectors.
+    faster: best are a few rows of all columns. Otherwise all rows, and columns in multiples of 16
+    to be whole vectors.
     """
-    if stacked > 1 or m * k * n <= task.machine.sliced:
-        return n
-    fits = [s for s in range(16, n, 16) if n % s == 0 and m * k * s <= task.machine.sliced]
-    return fits[-1] if fits and fits[-1] >= 32 else n
+    most = task.machine.sliced
+    if stacked > 1 or m * k * n <= most:
+        return m, n
+    rows = [r for r in range(THIN, m) if m % r == 0 and r * k * n <= most]
+    # every slice reads all columns again, and every tile all of the kernel
+    if rows and _near(task.machine, m * k, k * n):
+        return max(rows, key=lambda r: (r % THIN == 0, r)), n
+    fits = [s for s in range(32, n, 16) if n % s == 0 and m * k * s <= most]
+    return m, fits[-1] if fits else n
+
+
+def _near(machine: Machine, *numbers: int) -> bool:
+    """Whether arrays of so many numbers each stay in the cache."""
+    return all(FLOAT * n <= machine.cache for n in numbers)
 
 
 def sliced_rows(task: Task, k: int, n: int) -> int:

@@ -40,12 +40,12 @@ def cost(task: Task, targets: tuple[str, ...], batch: int) -> Cost:
     """One product of (F, C·K) and (C·K, positions) for every tile."""
     form = _form(task, targets)
     groups, channels, filters, *_ = form.counts
-    depth, tiles = _depth(form), Tiles.of(form, task.machine)
+    depth, tiles = _depth(form), Tiles.thick(form, task.machine)
     width = tiles.places
-    slices = width // sliced(task, filters, depth, width, groups)
+    m, n = sliced(task, filters, depth, width, groups)
     outer = batch * tiles.count
     return Cost(
-        ((outer * groups * slices, filters, width // slices, depth),),
+        ((outer * groups * (filters // m) * (width // n), m, n, depth),),
         moved=outer * groups * depth * width + 2 * batch * prod(w.size for w in form.windows),
         runs=outer * groups * depth * tiles.rows + batch * form.windows[0].size * channels,
         calls=outer * 2 + batch + 4,
@@ -57,14 +57,14 @@ def keeps(task: Task, targets: tuple[str, ...]) -> tuple[str, ...]:
     """The columns of every sample, where one sample's are few and with the ones of a bias."""
     form = _form(task, targets)
     forward = task.direction == "forward" and _ones(form)
-    return ("columns",) if forward and Tiles.of(form, task.machine).count == 1 else ()
+    return ("columns",) if forward and Tiles.thick(form, task.machine).count == 1 else ()
 
 
 def lower(task: Task, targets: tuple[str, ...]) -> Routine:
     """``_y_columns(x, w, b)``."""
     form, target = _form(task, targets), targets[0]
     groups, _, filters, _, places = form.counts
-    tiles = Tiles.of(form, task.machine)
+    tiles = Tiles.thick(form, task.machine)
     name = task.function(target, NAME)
     lead = f"{groups}, " if groups > 1 else ""
     body = [
@@ -161,15 +161,22 @@ def _tile(form: Windowed, task: Task, tiles: Tiles, target: str) -> list[str]:
         into = f"{target}[n, {skipped}{row} * top : {row} * (top + {tiles.rows})]"
     fill = f"{pad}{view}.reshape(shape)[...] = _windows(padded, shape, steps{begin})"
     lines = [*opening, fill]
-    size = sliced(task, filters, _depth(form), tiles.places, groups)
+    m, n = sliced(task, filters, _depth(form), tiles.places, groups)
     whole = "columns[n * keep]" if task.kept else "columns"
-    if size == tiles.places:
+    if (m, n) == (filters, tiles.places):
         return [*lines, f"{pad}np.matmul(kernel, {whole}, out={into})"]
-    count = tiles.places // size
+    lines.append(f"{pad}# in slices small enough for BLAS to read them where they are")
+    if m < filters:
+        rows = f"{filters // m}, {m}"
+        return [
+            *lines,
+            f"{pad}slices = kernel.reshape({rows}, {_depth(form)})",
+            f"{pad}np.matmul(slices, {whole}, out={into}.reshape({rows}, {tiles.places}))",
+        ]
+    count = tiles.places // n
     return [
         *lines,
-        f"{pad}# in slices small enough for BLAS to read them where they are",
-        f"{pad}slices = {whole}.reshape({_depth(form)}, {count}, {size}).transpose(1, 0, 2)",
-        f"{pad}rows = {into}.reshape({filters}, {count}, {size})",
+        f"{pad}slices = {whole}.reshape({_depth(form)}, {count}, {n}).transpose(1, 0, 2)",
+        f"{pad}rows = {into}.reshape({filters}, {count}, {n})",
         f"{pad}np.matmul(kernel, slices, out=rows.transpose(1, 0, 2))",
     ]
