@@ -66,7 +66,7 @@ def tied(made: Any, batch: int, seed: int) -> dict[str, np.ndarray]:
     return given
 
 
-@pytest.mark.parametrize("strategy", ["separable", "winners", "disjoint"])
+@pytest.mark.parametrize("strategy", ["separable", "winners", "disjoint", "places"])
 @pytest.mark.parametrize("seed", range(6))
 def test_a_maximum_and_its_gradient_are_those_of_the_direct_kernel(strategy, seed):
     for made in many(seed, "max_pool", strategy, 2):
@@ -125,7 +125,7 @@ def test_only_windows_of_one_tensor_are_pools(text, shapes):
         assert differing(one, tied(one, 3, 0)) == []
 
 
-@pytest.mark.parametrize("strategy", ["separable", "winners", "disjoint"])
+@pytest.mark.parametrize("strategy", ["separable", "winners", "disjoint", "places"])
 def test_entries_that_are_minus_infinity_win_against_padding(strategy):
     for made in many(3, "max_pool", strategy, 3):
         given = {n: a.astype(float) for n, a in tied(made, 3, 0).items()}
@@ -135,7 +135,7 @@ def test_entries_that_are_minus_infinity_win_against_padding(strategy):
             assert np.array_equal(found, right[name])
 
 
-@pytest.mark.parametrize("strategy", ["winners", "disjoint"])
+@pytest.mark.parametrize("strategy", ["winners", "disjoint", "places"])
 def test_an_infinite_gradient_leaves_the_losers_at_zero(strategy):
     for made in many(5, "max_pool", strategy, 2):
         given = {n: a.astype(float) for n, a in tied(made, 3, 0).items()}
