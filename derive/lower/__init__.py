@@ -38,6 +38,7 @@ def lower(
     wanted: Mapping[str, str] | None = None,
     prefix: str = "",
     tuning: Tuning | None = None,
+    innermost: Mapping[str, int] | None = None,
 ) -> Program:
     """The program of a derivation at its sizes.
 
@@ -49,7 +50,8 @@ def lower(
     ``backward_x``, and ``spare`` are arrays that may be overwritten, as nobody reads them
     afterwards. ``exact`` keeps to strategies that keep the order of sums, ``wanted`` (target →
     strategy) forces a choice, ``prefix`` stands in the names of private functions, ``tuning``
-    has what was measured, where the cost model is not to choose. Raises ``NotDerivable``
+    has what was measured, where the cost model is not to choose, ``innermost`` which arrays come
+    with their samples innermost in memory, from so many samples on. Raises ``NotDerivable``
     without sizes.
     """
     if not derivation.equation.sized:
@@ -57,7 +59,15 @@ def lower(
     if form == "fastest" and not derivation.equation.given and not derivation.equation.loss:
         found = tuning or Tuning()
         asked = Asked(
-            keep, apart, spare, exact, wanted or {}, prefix, found.machine, found.seconds()
+            keep,
+            apart,
+            spare,
+            exact,
+            wanted or {},
+            prefix,
+            found.machine,
+            found.seconds(),
+            innermost or {},
         )
         if (program := branched(derivation, asked)) is not None:
             return program
@@ -100,8 +110,9 @@ def _forward(equation: Equation, made: Sequence[Work]) -> Function:
     scope = Scope(equation)
     compute(scope, made)
     output = equation.output
-    result = returned(output, equation.forward.lhs.axes, equation)
-    return function("forward", equation, (), scope, result)
+    axes = equation.forward.lhs.axes
+    results = whole(output, axes), returned(output, axes, equation)
+    return function("forward", equation, (), scope, results)
 
 
 def _backward(
@@ -115,15 +126,20 @@ def _backward(
     last = [_work(equation, *found) for found in wanted]
     compute(scope, needed((*made, *inner), last))
     done = {gradient.of: statements[0].lhs.axes for gradient, _, statements in wanted}
-    results = tuple(
-        returned(tensor, done[tensor.name], equation, tensor.gradient)
+    nothing = Literal("None")
+    pairs = [
+        (
+            whole(tensor, done[tensor.name], tensor.gradient),
+            returned(tensor, done[tensor.name], equation, tensor.gradient),
+        )
         if tensor.name in done
-        else Literal("None")
+        else (nothing, nothing)
         for tensor in equation.tensors
         if tensor.name in done or tensor.integer
-    )
+    ]
+    bare, shaped = (Invoke("Gradients", parts) for parts in zip(*pairs, strict=True))
     upstream = () if equation.loss else (equation.output.gradient,)
-    return function("backward", equation, upstream, scope, Invoke("Gradients", results))
+    return function("backward", equation, upstream, scope, (bare, shaped))
 
 
 def _keeping(

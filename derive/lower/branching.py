@@ -1,15 +1,12 @@
-"""A kernel with more than one strategy: which private function is called for which arrays.
+"""A kernel with more than one strategy: what there is to compute, and which routines compute it.
 
-    forward(x, w, b):  numbers of any type   ->  _forward_taps(x, w, b)
-                       few samples           ->  _y_columns(x, w, b)
-                       many samples          ->  ...
-
-Only float32 and float64 take the faster ways; objects and integers are computed tap by tap.
+Every direction has a plan for each of a few ranges of batch sizes, the private functions that
+the plans call, and a public one that chooses among them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from math import ceil
 
@@ -19,30 +16,20 @@ from ..equations import Equation, Statement
 from ..expressions import bound_by, walk
 from ..machines import DEFAULT, Machine
 from ..programs import (
-    Action,
-    Array,
     Call,
     Choice,
     Constant,
     Function,
-    If,
-    Invoke,
-    Let,
-    Literal,
-    Name,
     Program,
-    Return,
-    Tuple,
 )
 from . import general
 from .choose import Branch, Clock, Group, Price, branches, estimate, timed
 from .compute import ranges
+from .entries import Direction, entry
 from .forms import chosen
-from .functions import GIVEN, result, taken
 from .handing import Key, handed_on, key
 from .memory import scratch
 from .scope import Scope
-from .snippets import expression, snippet
 from .tasks import Forms, Routine, Task
 from .windowed import Windowed, windowed
 
@@ -59,30 +46,7 @@ class Asked:
     prefix: str = ""
     machine: Machine = DEFAULT
     clock: Clock = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Direction:
-    """A direction's task, its branches, and the routines that they call.
-
-    ``share`` is how many samples are worth a thread, 0 if the batch is not to be split.
-    """
-
-    task: Task
-    branches: tuple[Branch, ...]
-    routines: Mapping[Key, Routine]
-    price: Price
-    share: int
-    measured: bool = False
-
-    def routine(self, group: Group) -> Routine:
-        """The private function of a strategy and its targets."""
-        return self.routines[key(self.task, group)]
-
-    @property
-    def keeps(self) -> tuple[str, ...]:
-        """What its functions hand on beside their targets."""
-        return tuple(sorted({name for r in self.routines.values() for name in r.keeps}))
+    innermost: Mapping[str, int] = field(default_factory=dict)
 
 
 def branched(derivation: Derivation, asked: Asked) -> Program | None:
@@ -95,7 +59,7 @@ def branched(derivation: Derivation, asked: Asked) -> Program | None:
     functions: list[Function] = []
     constants: dict[str, Constant] = {}
     for direction in directions:
-        functions.append(_entry(direction, keep=asked.keep))
+        functions.append(entry(direction, keep=asked.keep))
         functions += _private(direction)
         constants |= {c.name: c for r in direction.routines.values() for c in r.constants}
     order = [f for f in functions if not f.name.startswith("_")]
@@ -144,7 +108,15 @@ def _task(
 ) -> Task:
     forms: dict[str, tuple[Windowed, ...]] = {}
     bare = Task(
-        equation, direction, statements, {}, asked.prefix, asked.machine, asked.keep, asked.spare
+        equation,
+        direction,
+        statements,
+        {},
+        asked.prefix,
+        asked.machine,
+        asked.keep,
+        asked.spare,
+        innermost=asked.innermost,
     )
     for target, ways in statements.items():
         found = (_form(bare, target, way[0]) for way in ways if len(way) == 1)
@@ -233,90 +205,8 @@ def _priced(direction: Direction, group: Group, batch: int) -> Call:
         direction.measured,
         routine.keeps,
         routine.tooms,
+        getattr(strategy, "INNERMOST", False),
     )
-
-
-def _entry(direction: Direction, *, keep: bool) -> Function:
-    """``forward`` or ``backward``: whichever private functions serve these arrays."""
-    task = direction.task
-    equation, targets = task.equation, tuple(task.statements)
-    upstream = () if task.direction == "forward" else (equation.output.gradient,)
-    fallback = general.lower(task, targets).function
-    lead = fallback.parameters[0]
-    parameters = (*upstream, *(t.name for t in equation.tensors))
-    cases: list[tuple[Array | None, tuple[Action, ...]]] = []
-    if direction.share and not keep:
-        worth = expression(f"threads > 1 and len({lead}) >= {2 * direction.share}")
-        cases.append((worth, _threaded(direction, lead, parameters)))
-    cases += [
-        (
-            expression(f'{lead}.dtype.char not in "fd"'),
-            (_call(fallback, targets), *_lacking(direction)),
-        )
-    ]
-    last = direction.branches[-1]
-    for branch, after in zip(direction.branches, (*direction.branches[1:], None), strict=True):
-        test = expression(f"len({lead}) < {after.least}") if after else None
-        cases.append((test if branch is not last else None, _calls(direction, branch)))
-    routines = direction.routines.values()
-    names = {r.function.name for r in routines} | {fallback.name}
-    given = (*GIVEN, *sorted(names), "_split", "min", task.direction)
-    made = tuple(Name(t) for t in targets)
-    if keep:
-        used = {p for r in routines for p in r.function.parameters} | {*fallback.parameters}
-        offered = [*parameters, *([equation.output.name] if upstream else ["keep"])]
-        offered += sorted(used - {*offered})  # what the forward pass hands on
-        kept = tuple(p for p in offered if p in used)
-        made = (*made, *(Name(name) for name in direction.keeps))
-        value = made[0] if len(made) == 1 else Tuple(made)
-        return Function(task.direction, kept, (If(tuple(cases)), Return(value)), given=given)
-    shown = result(task.direction, equation, targets)
-    body = (taken(parameters, shown), If(tuple(cases)), Return(shown))
-    returns = "np.ndarray" if task.direction == "forward" else "Gradients"
-    keywords = (("threads", 1),) if direction.share else ()
-    return Function(
-        task.direction, parameters, body, returns=returns, given=given, keywords=keywords
-    )
-
-
-def _threaded(direction: Direction, lead: str, parameters: tuple[str, ...]) -> tuple[Action, ...]:
-    """The same function on shares of the batch, each in a thread of its own."""
-    task, share = direction.task, direction.share
-    targets = tuple(task.statements)
-    fresh = [
-        f"np.empty((len({lead}), {', '.join(map(str, task.shape(t)))}), {lead}.dtype)"
-        for t in targets
-        if task.tensor(t).batched
-    ]
-    shares = f"len({lead}) // {share}" if share > 1 else f"len({lead})"
-    given = ", ".join(f"{p}={p}" for p in parameters)
-    told = f"{share} samples are" if share > 1 else "one sample is"
-    return snippet(
-        f"# {told} about as much work as is worth a thread\n"
-        f"shares = min(threads, {shares})\n"
-        f"{', '.join(targets)} = _split({task.direction}, shares, [{', '.join(fresh)}], {given})"
-        + ("[0]" if len(targets) == 1 else "")
-    )
-
-
-def _calls(direction: Direction, branch: Branch) -> tuple[Action, ...]:
-    """What a branch does; it hands on nothing for names that only other branches have."""
-    routines = [direction.routine(group) for group in branch.plan]
-    kept = {name for routine in routines for name in routine.keeps}
-    calls = [_call(r.function, (*r.targets, *r.keeps)) for r in routines]
-    return (*calls, *_lacking(direction, kept))
-
-
-def _lacking(direction: Direction, kept: Collection[str] = ()) -> tuple[Action, ...]:
-    """``columns = None`` for what only other branches keep."""
-    return tuple(Let(Name(n), Literal("None")) for n in direction.keeps if n not in kept)
-
-
-def _call(function: Function, made: Iterable[str]) -> Let:
-    """``y, columns = _y_columns(x, w, b, keep)``."""
-    names: tuple[Array, ...] = tuple(Name(name) for name in made)
-    value = Invoke(function.name, tuple(Name(p) for p in function.parameters))
-    return Let(names[0] if len(names) == 1 else Tuple(names), value)
 
 
 def _private(direction: Direction) -> list[Function]:

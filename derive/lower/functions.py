@@ -7,7 +7,9 @@ from ..expressions import Subscript, reads
 from ..programs import (
     Action,
     Array,
+    Binary,
     Function,
+    If,
     Invoke,
     Item,
     Let,
@@ -16,43 +18,86 @@ from ..programs import (
     Name,
     Return,
     Tuple,
+    Unary,
     arrays,
     parts,
 )
 from .scope import Scope, number
 from .values import BATCH
 
-GIVEN = ("_arrays", "_lowest", "_highest", "_erf", "_sigmoid", "Gradients", "bool", "len")
+READY = {"forward": "_ready", "backward": "_backward_ready"}
+"""Direction → the function that says whether its arrays are as kernels want them."""
+
+GIVEN = (
+    "_arrays",
+    *READY.values(),
+    "_lowest",
+    "_highest",
+    "_erf",
+    "_sigmoid",
+    "Gradients",
+    "bool",
+    "len",
+)
 """Names that the generated module defines, or Python itself."""
 
 
 def function(
-    name: str, equation: Equation, first: tuple[str, ...], scope: Scope, result: Array
+    name: str,
+    equation: Equation,
+    first: tuple[str, ...],
+    scope: Scope,
+    results: tuple[Array, Array],
 ) -> Function:
-    """Take the arrays in, run the lines of the scope, return the result."""
+    """Take the arrays in, run the lines of the scope, return one of the results.
+
+    The first is (N, ...), for arrays that come like that; the other has their batch axes.
+    """
     parameters = (*first, *(t.name for t in equation.tensors))
-    body = (*scope.actions, Return(result))
+    body = (*scope.actions, *handed(*results))
     used = {n for action in body for n in _used(action)}
-    opening: list[Let] = [taken(parameters, result)]
+    ready = READY["backward" if first else "forward"]
+    opening: list[Action] = [*taken(parameters, results[1], ready)]
     opening += _facts(_leading(equation, first), used)
     opening += _split(equation, parameters, used)
     returns = "np.ndarray" if name == "forward" else "Gradients"
     return Function(name, parameters, (*opening, *body), returns=returns, given=GIVEN)
 
 
-def taken(parameters: tuple[str, ...], result: Array) -> Let:
-    """``x, w, batch = _arrays(x=x, w=w)``; the batch axes only if the result has them."""
-    names = (*parameters, "batch" if _has_batch(result) else "_")
+def taken(
+    parameters: tuple[str, ...], result: Array, ready: str, more: tuple[Action, ...] = ()
+) -> tuple[Action, ...]:
+    """Arrays are brought into the form that kernels want, unless they have it; then ``more``."""
+    found = _has_batch(result)
+    names = (*parameters, "batch" if found else "_")
     given = tuple((p, Name(p)) for p in parameters)
-    return Let(Tuple(tuple(Name(n) for n in names)), Invoke("_arrays", (), given))
+    brought = Let(Tuple(tuple(Name(n) for n in names)), Invoke("_arrays", (), given))
+    test = Unary("not ", Invoke(ready, tuple(Name(p) for p in parameters)))
+    nothing = (Let(Name("batch"), Literal("None")),) if found else ()
+    return (*nothing, If(((test, (brought, *more)),)))
 
 
-def result(direction: str, equation: Equation, targets: tuple[str, ...]) -> Array:
-    """What a public function returns of targets that are (N, ...) or parameters' gradients."""
+def handed(bare: Array, shaped: Array) -> tuple[Action, ...]:
+    """Return a result as it is, or with the batch axes that came in."""
+    if not _has_batch(shaped):
+        return (Return(shaped),)
+    as_it_is = Binary("is", Name("batch"), Literal("None"))
+    return (If(((as_it_is, (Return(bare),)),)), Return(shaped))
+
+
+def result(direction: str, equation: Equation, targets: tuple[str, ...], *, shaped: bool) -> Array:
+    """What a public function returns of targets that are (N, ...) or parameters' gradients.
+
+    With the batch axes that came in if it is to be ``shaped``.
+    """
+
+    def outward(tensor: Tensor, name: str) -> Array:
+        return _outward(tensor, name) if shaped else Name(name)
+
     if direction == "forward":
-        return _outward(equation.output, targets[0])
+        return outward(equation.output, targets[0])
     parts = tuple(
-        _outward(tensor, tensor.gradient) if tensor.gradient in targets else Literal("None")
+        outward(tensor, tensor.gradient) if tensor.gradient in targets else Literal("None")
         for tensor in equation.tensors
         if tensor.gradient in targets or tensor.integer
     )

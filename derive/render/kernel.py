@@ -14,6 +14,7 @@ from ..functions import kinds
 from ..programs import Call, Comment, Constant, Function, Invoke, Let, Name, Program, arrays
 from .language import equation_text
 from .python import WIDTH, lines
+from .ready import output_batched, ready
 from .templates import template
 
 HELPERS = {
@@ -62,16 +63,13 @@ def kernel(derivation: Derivation, program: Program) -> str:
         "shape_of": "{}"
         if equation.loss
         else f'{{"{equation.output.gradient}": "{equation.output.name}"}}',
+        **ready(equation),
         "helpers": [template(f"helpers/{HELPERS[name]}").render().strip() for name in used],
     }
     upstream = equation.output.gradient
     batched = [t.name for t in equation.tensors if t.batched]
-    slots["batched"] = names_of([upstream, *batched] if _output_batched(equation) else batched)
+    slots["batched"] = names_of([upstream, *batched] if output_batched(equation) else batched)
     return template("kernel.py.j2").render(slots)
-
-
-def _output_batched(equation: Equation) -> bool:
-    return len(equation.forward.lhs.axes) > len(equation.output.shape)
 
 
 def names_of(names: Iterable[str]) -> str:

@@ -65,8 +65,10 @@ def passes(source: str) -> list[Function]:
     out = []
     for node in found:
         if node.name not in private:
-            called = (c.func for c in ast.walk(node) if isinstance(c, ast.Call))
-            names = dict.fromkeys(f.id for f in called if isinstance(f, ast.Name))
+            tests = [one.test for one in ast.walk(node) if isinstance(one, ast.If)]
+            asked = {id(call) for test in tests for call in ast.walk(test)}
+            called = (c for c in ast.walk(node) if isinstance(c, ast.Call) and id(c) not in asked)
+            names = dict.fromkeys(c.func.id for c in called if isinstance(c.func, ast.Name))
             ways = (private[n] for n in names if n in private and _takes(private[n], node))
             out.append(_function(node, rows, tuple(_function(way, rows) for way in ways)))
     return out
