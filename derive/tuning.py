@@ -203,7 +203,7 @@ def workbench(derivation: Derivation, found: Iterable[Candidate]) -> ModuleType:
     for candidate in found:
         strategy, targets = candidate.group
         routine = strategy.lower(candidate.task, targets)
-        functions[routine.function.name] = routine.function
+        functions |= {function.name: function for function in routine.functions}
         constants |= {c.name: c for c in routine.constants}
     for task in {id(c.task): c.task for c in found}.values():
         whole = general.lower(task, tuple(task.statements)).function

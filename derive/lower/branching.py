@@ -200,7 +200,7 @@ def _priced(direction: Direction, group: Group, batch: int) -> Call:
         function.name,
         strategy.NAME,
         multiply_adds,
-        scratch((function,)),
+        scratch(routine.functions),
         seconds,
         direction.measured,
         routine.keeps,
@@ -214,5 +214,5 @@ def _private(direction: Direction) -> list[Function]:
     task = direction.task
     fallback = general.lower(task, tuple(task.statements)).function
     every = {fallback.name: fallback}
-    every |= {r.function.name: r.function for r in direction.routines.values()}
+    every |= {f.name: f for r in direction.routines.values() for f in r.functions}
     return list(every.values())

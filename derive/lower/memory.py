@@ -11,6 +11,10 @@ FLOAT = 4
 """Bytes of a float32."""
 
 
+ROOM = ("dtype",)
+"""Parameters of a function that makes what another one keeps between calls."""
+
+
 def scratch(functions: Iterable[Function]) -> int:
     """Bytes of all their buffers in float32; one that several of them share counts once.
 
@@ -19,8 +23,12 @@ def scratch(functions: Iterable[Function]) -> int:
     """
     found: dict[str, int] = {}
     for function in functions:
-        for array in arrays(function.body):
+        for number, array in enumerate(arrays(function.body)):
             match array:
+                case Invoke("np.zeros" | "np.ones", (Tuple(sizes), *_)) if (
+                    function.parameters == ROOM
+                ):
+                    found[f"{function.name} {number}"] = FLOAT * prod(map(_size, sizes))
                 case Invoke("_scratch" | "_diagonals", (Literal(name), Tuple(sizes), *_)):
                     found[f"{name} {sizes}"] = FLOAT * prod(map(_size, sizes))
                 case Invoke("_scratch" | "_diagonals", _):

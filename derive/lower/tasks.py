@@ -62,9 +62,10 @@ class Routine:
     """A private function that computes some targets from arrays (N, ...) of one float dtype.
 
     ``function`` returns the targets in their order, (N, ...) or shaped like the parameter.
-    ``constants`` are module-level names that it reads. A forward function returns what
-    ``keeps`` names behind the targets: fresh arrays if its last parameter ``keep`` is true, else
-    None. ``tooms`` has the matrices of every axis that is summed by Cook and Toom.
+    ``constants`` are module-level names that it reads, ``room`` the function of a dtype that makes
+    its buffers and the views of them. A forward function returns what ``keeps`` names behind the
+    targets: fresh arrays if its last parameter ``keep`` is true, else None. ``tooms`` has the
+    matrices of every axis that is summed by Cook and Toom.
     """
 
     targets: tuple[str, ...]
@@ -72,6 +73,12 @@ class Routine:
     constants: tuple[Constant, ...] = ()
     keeps: tuple[str, ...] = ()
     tooms: tuple[Toom, ...] = ()
+    room: Function | None = None
+
+    @property
+    def functions(self) -> tuple[Function, ...]:
+        """The function, and the room that it works in."""
+        return (self.function, *([self.room] if self.room else []))
 
 
 class Strategy(Protocol):

@@ -23,6 +23,7 @@ HELPERS = {
     "_erf": "erf.py.j2",
     "_sigmoid": "sigmoid.py.j2",
     "_scratch": "scratch.py.j2",
+    "_room": "room.py.j2",
     "_split": "split.py.j2",
     "_windows": "windows.py.j2",
     "_transform": "transform.py.j2",
@@ -32,6 +33,9 @@ HELPERS = {
 
 NEEDED = {"_diagonals": ("_scratch", "_windows")}
 """Helper → those that it calls itself."""
+
+THREADING = {"_scratch", "_room", "_split"}
+"""Helpers that need the module ``threading``."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +53,7 @@ def kernel(derivation: Derivation, program: Program) -> str:
     used = called(program)
     slots = {
         "title": _title(derivation),
-        "threading": bool({"_scratch", "_split"} & set(used)),
+        "threading": bool(THREADING & set(used)),
         "constants": [constant_text(constant) for constant in program.constants],
         "docstring": documented(_docstring(derivation, program)),
         "shapes": [f'"{t.name}": {t.sizes()},' for t in (*equation.tensors, equation.output)],

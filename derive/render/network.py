@@ -43,7 +43,7 @@ def network(
         ],
         "real": any(kernel.real(d) for d in derivation.derivations),
         "parameters": _listed("_PARAMETERS", [name for name, _ in net.parameters]),
-        "threading": "_scratch" in called,
+        "threading": bool(kernel.THREADING & called),
         "constants": [
             kernel.constant_text(constant)
             for constant in {c.name: c for p in programs for c in p.constants}.values()

@@ -16,6 +16,7 @@ from math import prod
 
 from ...machines import FLOAT, Cost
 from ...programs import Function
+from ..memory import ROOM
 from ..snippets import snippet
 from ..tasks import Routine, Task
 from ..tiles import starts
@@ -138,21 +139,27 @@ def lower(task: Task, targets: tuple[str, ...]) -> Routine:
     """``_y_rows(x, w, b)``."""
     form, target = _form(task, targets), targets[0]
     blocks = Blocks.of(task, form)
-    filters, name = form.counts[2], task.function(target, NAME)
-    outputs = form.windows[0].outputs
-    high = blocks.rows + blocks.reach
-    shape = f"({high}, {blocks.block}, {blocks.width})"
+    name, shape = task.function(target, NAME), task.shape(target)
+    filters, outputs = form.counts[2], form.windows[0].outputs
+    whole = f"(N, {_listed(shape)})"
+    if blocks.filters < filters:
+        apart = (filters // blocks.filters, blocks.filters, outputs, blocks.width)
+        rows = f"{target}.reshape(N, {_listed(apart)}).swapaxes(2, 3)"
+    elif shape == (filters, outputs, blocks.width):
+        rows = f"{target}.swapaxes(1, 2)"
+    else:
+        rows = f"{target}.reshape(N, {_listed((filters, outputs, blocks.width))}).swapaxes(1, 2)"
     body = [
         f"N, dtype = len({form.wide}), {form.wide}.dtype",
+        f"kernel, taps, {'bias, ' * bool(form.bias)}inner, {_windows_name(blocks)}, windows, "
+        f"matrices = _room({name}_room, dtype)",
         *_kernel(blocks),
-        *_padded(blocks, name[1:]),
-        f'blocks = _scratch("{name[1:]}_blocks", {shape}, dtype)',
-        *([f"blocks[:, {blocks.block - 1}] = 1"] if form.bias else []),
-        f"{target} = np.empty((N, {filters}, {outputs}, {blocks.width}), dtype)",
+        f"{target} = np.empty({whole}, dtype)",
+        f"rows = {rows}",
         "for n in range(N):",
-        f"    inner[...] = {form.wide}[n].reshape(inner.shape)",
-        *_tiles(blocks, target),
-        f"return {target}.reshape(N, {_listed(task.shape(target))})",
+        f"    inner[...] = {_sample(form, task)}",
+        *_tiles(blocks),
+        f"return {target}",
     ]
     doc = (
         f"{target}[n] = kernel · blocks({form.wide}[n]): every row of the input as the windows "
@@ -160,9 +167,9 @@ def lower(task: Task, targets: tuple[str, ...]) -> Routine:
         + ("; rows of ones meet the bias." if form.bias else "."),
     )
     parameters = tuple(n for n in (form.wide, form.kernel, form.bias) if n)
-    given = ("len", "_scratch", "_windows")
+    given = ("len", "_room", "_windows", f"{name}_room")
     function = Function(name, parameters, snippet("\n".join(body)), doc, "", given)
-    return Routine(targets, function)
+    return Routine(targets, function, room=_room(blocks, name))
 
 
 def _form(task: Task, targets: tuple[str, ...]) -> Windowed:
@@ -171,76 +178,111 @@ def _form(task: Task, targets: tuple[str, ...]) -> Windowed:
     return form
 
 
+def _sample(form: Windowed, task: Task) -> str:
+    """A sample as (channels, positions)."""
+    shape = (form.counts[1], *(w.size for w in form.windows))
+    sample = f"{form.wide}[n]"
+    known = next((t for t in task.equation.tensors if t.name == form.wide), task.equation.output)
+    return sample if known.sizes() == shape else f"{sample}.reshape({_listed(shape)})"
+
+
+def _windows_name(blocks: Blocks) -> str:
+    """What the windows are copied from: a view of all of them, or what a tile's view is made of."""
+    return "copied" if blocks.count == 1 else "padded"
+
+
 def _kernel(blocks: Blocks) -> list[str]:
-    """The kernel as (filters, block rows), a slice of filters at a time: the bias meets ones."""
-    form, row = blocks.form, blocks.row
+    """Lines that write the kernel as (filters, channels, blocks, taps), and the bias."""
+    form = blocks.form
     _, channels, filters, _, _ = form.counts
-    taps, rest = form.windows[0].taps, row // channels
+    taps, stride = form.windows[0].taps, blocks.first.stride
+    rest = blocks.row // channels
     turned = form.kernel_as("f", "c", "u")
-    turned += f".reshape({filters}, {channels}, {taps}, {rest}).transpose(0, 2, 1, 3)"
-    slices = f"({filters // blocks.filters}, 1, {blocks.filters}"
-    if not form.bias:
-        return [f"kernel = {turned}.reshape{slices}, {blocks.depth})"]
-    whole, left = divmod(taps, blocks.first.stride)
-    size, own = blocks.block - 1, blocks.first.taps // blocks.first.stride
-    lines = [
-        f"taps = {turned}.reshape({filters}, {taps * row})",
-        f"kernel = np.zeros(({filters}, {own}, {size + 1}), dtype)",
-        f"kernel[:, :{whole}, :{size}] = taps[:, :{whole * size}]"
-        f".reshape({filters}, {whole}, {size})",
-    ]
-    if left:
-        lines.append(f"kernel[:, {whole}, :{left * row}] = taps[:, {whole * size}:]")
-    return [
-        *lines,
-        "# the first row of ones is enough; the others meet zeros",
-        f"kernel[:, 0, {size}] = {form.bias}",
-        f"kernel = kernel.reshape{slices}, {own * (size + 1)})[..., :{blocks.depth}]",
-    ]
+    if turned.startswith(f"{form.kernel}.reshape("):
+        turned = form.kernel
+    whole, left = divmod(taps, stride)
+    shape = _listed((filters, channels, whole, stride, rest))
+    if not left:
+        lines = [f"taps[...] = {turned}.reshape({shape})"]
+    else:
+        lines = [
+            f"turned = {turned}.reshape({_listed((filters, channels, taps, rest))})",
+            f"taps[:, :, :{whole}] = turned[:, :, :{whole * stride}].reshape({shape})",
+            f"taps[:, :, {whole}, :{left}] = turned[:, :, {whole * stride}:]",
+        ]
+    return [*lines, *([f"bias[...] = {form.bias}"] if form.bias else [])]
 
 
-def _padded(blocks: Blocks, name: str) -> list[str]:
-    """One sample with zeros around it, kept between calls: only ``inner`` is ever written."""
-    channels = blocks.form.counts[1]
-    sizes = [w.padded for w in blocks.windows]
-    inner = ", ".join(f"{w.low} : {w.low + w.size}" for w in blocks.windows)
-    return [
-        f'padded = _scratch("{name}_padded", ({_listed((channels, *sizes))}), dtype)',
-        f"inner = padded[:, {inner}]",
-    ]
-
-
-def _tiles(blocks: Blocks, target: str) -> list[str]:
-    """Lay out the windows along the rows of a tile, multiply row by row of the output."""
+def _room(blocks: Blocks, name: str) -> Function:
+    """The kernel as a matrix, a sample with zeros around it, and the blocks."""
     form, windows = blocks.form, blocks.windows
+    channels, filters = form.counts[1:3]
+    high, size = blocks.rows + blocks.reach, blocks.first.stride * blocks.row
+    own = blocks.reach + 1
+    lead = (filters // blocks.filters, 1) if blocks.filters < filters else ()
+    rest = blocks.row // channels
+    inner = ", ".join(f"{w.low} : {w.low + w.size}" for w in windows)
+    ones = bool(form.bias)
+    within = f"[:, :, :{size}]" if ones else ""
+    names = ["matrix", "taps", *(["bias"] if ones else []), "inner", _windows_name(blocks)]
+    shape = _listed((blocks.rows, blocks.depth, blocks.width))
+    body = [
+        f"kernel = np.zeros(({_listed((filters, own, blocks.block))}), dtype)",
+        f"matrix = kernel.reshape({_listed((*lead, blocks.filters, own * blocks.block))})"
+        f"[..., :{blocks.depth}]",
+        f"taps = kernel{within}.reshape("
+        f"{_listed((filters, own, blocks.first.stride, channels, rest))}).transpose(0, 3, 1, 2, 4)",
+        *(["# the first row of ones is enough; the others meet zeros"] if ones else []),
+        *([f"bias = kernel[:, 0, {size}]"] if ones else []),
+        "# only the sample itself is ever written",
+        f"padded = np.zeros(({_listed((channels, *(w.padded for w in windows)))}), dtype)",
+        f"inner = padded[:, {inner}]",
+        *([f"copied = {_copied(blocks)}"] if blocks.count == 1 else []),
+        f"blocks = np.{'ones' if ones else 'zeros'}("
+        f"({_listed((high, blocks.block, blocks.width))}), dtype)",
+        f"windows = blocks{f'[:, :{size}]' if ones else ''}.reshape({_listed(_shape(blocks))})",
+        "# the matrices of neighbouring rows overlap",
+        f"matrices = _windows(blocks, ({shape}), "
+        f"({blocks.block * blocks.width}, {blocks.width}, 1))",
+        f"return {', '.join(names)}, windows, matrices",
+    ]
+    doc = (f"Buffers of {name}, and the views of them that it reads and writes.",)
+    return Function(f"{name}_room", ROOM, snippet("\n".join(body)), doc, "", ("_windows",))
+
+
+def _shape(blocks: Blocks) -> list[int]:
+    """The windows of a tile: rows, channels, taps, positions."""
+    form, windows = blocks.form, blocks.windows[1:]
+    high = blocks.rows + blocks.reach
+    shape = [high, blocks.first.stride, form.counts[1], *(w.taps for w in windows)]
+    return [*shape, *(w.outputs for w in windows)]
+
+
+def _copied(blocks: Blocks, moving: str = "") -> str:
+    """Those windows where they lie in the sample."""
+    windows = blocks.windows
     sizes = [w.padded for w in windows]
     steps = [prod(sizes[k + 1 :]) for k in range(len(sizes))]
     first, rest = windows[0], list(zip(windows[1:], steps[1:], strict=True))
-    high = blocks.rows + blocks.reach
-    shape = [high, first.stride, form.counts[1], *(w.taps for w, _ in rest)]
-    shape += [w.outputs for w, _ in rest]
     along = [first.stride * steps[0], steps[0], prod(sizes)]
     along += [w.dilation * s for w, s in rest] + [w.stride * s for w, s in rest]
     start = sum(w.start * s for w, s in zip(windows, steps, strict=True))
-    single = blocks.count == 1
-    moving = [] if single else [f"{along[0]} * top"]
-    begin = " + ".join([*([str(start)] if start else []), *moving])
-    room = f"blocks[:, :{first.stride * blocks.row}]" if form.bias else "blocks"
-    outputs, filters = first.outputs, form.counts[2]
-    span = "" if single else f"[:, :, top : top + {blocks.rows}]"
-    slices = f"{filters // blocks.filters}, {blocks.filters}, {outputs}, {blocks.width}"
-    tile = [
-        f"{room}.reshape({_listed(shape)})[...] = _windows("
-        f"padded, ({_listed(shape)}), ({_listed(along)}){', ' if begin else ''}{begin})",
-        "# the matrices of neighbouring rows overlap",
-        f"matrices = _windows(blocks, ({blocks.rows}, {blocks.depth}, {blocks.width}), "
-        f"({blocks.block * blocks.width}, {blocks.width}, 1))",
-        f"rows = {target}[n].reshape({slices}){span}",
-        "np.matmul(kernel, matrices, out=rows.transpose(0, 2, 1, 3))",
+    moved = f"{along[0]} * {moving}" if moving else ""
+    begin = " + ".join([*([str(start)] if start else []), *([moved] if moved else [])])
+    tail = f", {begin}" if begin else ""
+    return f"_windows(padded, ({_listed(_shape(blocks))}), ({_listed(along)}){tail})"
+
+
+def _tiles(blocks: Blocks) -> list[str]:
+    """Lay out the windows along the rows of a tile, multiply row by row of the output."""
+    if blocks.count == 1:
+        return ["    windows[...] = copied", "    np.matmul(kernel, matrices, out=rows[n])"]
+    sliced = ":, " if blocks.filters < blocks.form.counts[2] else ""
+    return [
+        f"    for top in {starts(blocks.first.outputs, blocks.rows)}:",
+        f"        windows[...] = {_copied(blocks, 'top')}",
+        f"        np.matmul(kernel, matrices, out=rows[n, {sliced}top : top + {blocks.rows}])",
     ]
-    opening = [] if single else [f"    for top in {starts(outputs, blocks.rows)}:"]
-    pad = "    " if single else "        "
-    return [*opening, *(pad + line for line in tile)]
 
 
 def _listed(values: tuple[int, ...] | list[int]) -> str:
