@@ -66,7 +66,7 @@ def tied(made: Any, batch: int, seed: int) -> dict[str, np.ndarray]:
     return given
 
 
-@pytest.mark.parametrize("strategy", ["separable", "winners", "disjoint", "places"])
+@pytest.mark.parametrize("strategy", ["separable", "runs", "winners", "disjoint", "places"])
 @pytest.mark.parametrize("seed", range(6))
 def test_a_maximum_and_its_gradient_are_those_of_the_direct_kernel(strategy, seed):
     for made in many(seed, "max_pool", strategy, 2):
@@ -85,7 +85,7 @@ def test_ties_that_are_split_give_what_the_direct_kernel_gives(seed):
                 assert np.array_equal(found, right[name].astype(float))
 
 
-@pytest.mark.parametrize("strategy", ["separable", "spread"])
+@pytest.mark.parametrize("strategy", ["separable", "runs", "spread"])
 @pytest.mark.parametrize("seed", range(6))
 def test_a_mean_and_its_gradient_are_those_of_the_direct_kernel(strategy, seed):
     for made in many(seed, "avg_pool", strategy, 2):
@@ -125,7 +125,7 @@ def test_only_windows_of_one_tensor_are_pools(text, shapes):
         assert differing(one, tied(one, 3, 0)) == []
 
 
-@pytest.mark.parametrize("strategy", ["separable", "winners", "disjoint", "places"])
+@pytest.mark.parametrize("strategy", ["separable", "runs", "winners", "disjoint", "places"])
 def test_entries_that_are_minus_infinity_win_against_padding(strategy):
     for made in many(3, "max_pool", strategy, 3):
         given = {n: a.astype(float) for n, a in tied(made, 3, 0).items()}
