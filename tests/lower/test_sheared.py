@@ -1,4 +1,4 @@
-"""The strategy ``bands``: groups with few channels."""
+"""The strategy ``sheared``: groups with few channels."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def grouped(seed: int) -> dict[str, object]:
 
 @pytest.mark.parametrize("seed", range(12))
 def test_it_gives_what_the_direct_kernel_gives(seed):
-    made = kernels("bands", **grouped(seed))
+    made = kernels("sheared", **grouped(seed))
     assert {t for _, groups in made for group in groups for t in group} >= {"y", "dw"}
     for module, _ in made:
         for batch in BATCHES:
@@ -43,27 +43,63 @@ def test_it_gives_what_the_direct_kernel_gives(seed):
 )
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_every_geometry_and_both_types_are_exact_on_integers(more, dtype):
-    made = kernels("bands", **DEPTHWISE | more)
+    made = kernels("sheared", **DEPTHWISE | more)
     assert made
     for module, _ in made:
         for batch in (0, 1, 3):
             assert differing(module, integers(module, batch), dtype) == []
 
 
-def test_the_gradient_of_x_is_gathered_the_same_way():
-    made = kernels("bands", **DEPTHWISE)
-    assert {t for _, groups in made for group in groups for t in group} == {"y", "dx", "dw"}
+def test_all_gradients_can_be_made_together():
+    made = kernels("sheared", **DEPTHWISE, bias=True)
+    assert ("dx", "dw", "db") in {group for _, groups in made for group in groups}
+
+
+def test_with_a_stride_the_gradient_of_the_kernel_is_made_alone():
+    made = kernels("sheared", **DEPTHWISE, bias=True, stride=2)
+    assert {group for _, groups in made for group in groups} == {("y",), ("dw",), ("dw", "db")}
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"dilation": 2, "padding": 1},  # no tap reads where the output lies
+        {"stride": (1, 2), "dilation": (1, 2), "padding": 1},  # nor an even column
+        {"stride": (3, 3), "kernel": (2, 2)},
+        {"padding": 6},
+        {"kernel": (2, 7), "padding": ((0, 0), (7, 1))},
+    ],
+    ids=str,
+)
+def test_shifts_may_skip_places_and_be_longer_than_a_row(more):
+    made = kernels("sheared", **DEPTHWISE | {"filters": 10, "bias": True} | more)
+    assert made
+    for module, _ in made:
+        for batch in (0, 1, 3):
+            assert differing(module, integers(module, batch)) == []
+
+
+def test_what_is_no_number_spoils_the_windows_that_hold_it_and_no_others():
+    module, groups = kernels("sheared", **DEPTHWISE)[0]
+    assert groups == (("y",),)
+    x, w = np.zeros((1, 5, 7, 6), np.float32), np.ones((5, 1, 3, 3), np.float32)
+    x[0, 1, 2, 0] = x[0, 1, 6, 5] = x[0, 4, 0, 3] = 1
+    held = module.forward(x, w) > 0
+    for value in (np.nan, np.inf):
+        with np.errstate(invalid="ignore"):
+            y = module.forward(np.where(x, np.float32(value), np.float32(2)), w)
+        assert np.array_equal(~np.isfinite(y), held)
 
 
 def test_blocks_that_do_not_come_out_even_repeat_groups():
     for module, _ in kernels(
-        "bands", **DEPTHWISE | {"input": (37, 40, 40), "filters": 37, "groups": 37}
+        "sheared", **DEPTHWISE | {"input": (37, 40, 40), "filters": 37, "groups": 37}
     ):
         assert differing(module, integers(module, 2)) == []
 
 
 def test_arrays_with_gaps_that_cannot_be_written_are_fine():
-    for module, _ in kernels("bands", **DEPTHWISE):
+    for module, _ in kernels("sheared", **DEPTHWISE):
         given = integers(module, 3)
         right = [module.forward(given["x"], given["w"]), *module.backward(**given)]
         floats = {name: awkward(array.astype("float32")) for name, array in given.items()}
@@ -73,9 +109,9 @@ def test_arrays_with_gaps_that_cannot_be_written_are_fine():
 
 
 def test_threads_do_not_share_the_tiles():
-    for module, _ in kernels("bands", **DEPTHWISE):
+    for module, _ in kernels("sheared", **DEPTHWISE):
         assert at_once(module, [integers(module, 4, seed) for seed in range(3)]) == []
 
 
 def test_it_is_not_offered_without_groups():
-    assert kernels("bands", **DEPTHWISE | {"filters": 4, "groups": 1}) == ()
+    assert kernels("sheared", **DEPTHWISE | {"filters": 4, "groups": 1}) == ()
