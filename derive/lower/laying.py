@@ -8,11 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import product
 from math import prod
 
-from ..machines import FLOAT
-from .patches import SETS, Blocks, listed
+from .patches import Blocks, listed
 from .tasks import Task
 
 LINE = 16
@@ -38,11 +36,8 @@ class Laying:
     # -- memory ---------------------------------------------------------------------------------
     def scratch(self, own: str, shape: tuple[int, ...]) -> str:
         """Memory that is kept between calls, under a name of this function's own."""
-        return f'_scratch("{self.name[1:]}_{own}", ({listed(shape)}), dtype)'
-
-    def held(self, columns: int) -> int:
-        """The length of rows of tiles that are not a power of two apart."""
-        return columns + (LINE if FLOAT * columns % SETS == 0 else 0)
+        sizes = listed(shape) + ("," if len(shape) == 1 else "")
+        return f'_scratch("{self.name[1:]}_{own}", ({sizes}), dtype)'
 
     def room(self, value: str) -> list[str]:
         """The buffer of a side, and one for a copy of its array if channels lie badly there."""
@@ -67,12 +62,6 @@ class Laying:
     # -- from the array and back ----------------------------------------------------------------
     def loaded(self, value: str) -> list[str]:
         """A sample's entries in the middle of the zeros around them."""
-        if value == "dwide":
-            first = self.blocks.axes[0].window.start
-            last = first + self._below()
-            return [f"grown[{first or ''}:{last}] = 0"] if last > first else []
-        if value == "narrow":
-            return []
         array, side = self.arrays[value], value.removeprefix("d")
         into = f"{BUFFERS[value]}[{self._spans(side)}]"
         if self.blocks.aligned(side):
@@ -140,61 +129,51 @@ class Laying:
             rest = "".join(f", :{w.outputs}" for w in self.blocks.form.windows[1:])
             spans, into = f": rows.shape[1]{rest}", "rows"
         turned = f"{BUFFERS[value]}[{spans}].transpose({listed(axes)})"
-        return [*lines, f"{into}{'[...]' if into == 'rows' else ''} = {turned}"]
+        lines.append(f"{into}{'[...]' if into == 'rows' else ''} = {turned}")
+        return lines
+
+    def turned_out(self, value: str, inner: str) -> list[str]:
+        """Outputs of every line by a product that writes them in the order of the result.
+
+        Its sides are channels, with tiles on a stack; the last tile of a line may be cut short.
+        """
+        blocks, several = self.blocks, self.several
+        axis, target = blocks.axes[1], self.arrays["narrow"]
+        full, rest = divmod(axis.window.outputs, axis.outputs)
+        into = f"{target}[n : n + size]" if several else f"{target}[n]"
+        count, lines = str(axis.window.outputs), []
+        step = blocks.axes[0].outputs
+        if blocks.count > 1:
+            lines = [f"rows = {target}[n, :, {step} * top : {step} * top + {step * blocks.rows}]"]
+            into, count = "rows", "rows.shape[1]"
+        else:
+            count = str(blocks.axes[0].window.outputs)
+        size = "size, " if several else ""
+        deep = axis.size + bool(blocks.form.bias)
+        given = f"{value}.reshape(-1, {deep}, {size}{axis.count}, {blocks.filters})[:{count}]"
+        order = "0, 2, 3, 4, 1" if several else "0, 2, 3, 1"
+        back = "2, 0, 3, 1, 4" if several else "1, 2, 0, 3"
+        lines.append(f"given = {given}.transpose({order})")
+        skip = ":, :, " if several else ":, "
+        if full:
+            shape = listed([*(["size"] if several else []), blocks.filters, -1, full, axis.outputs])
+            cut = f"[..., :{full * axis.outputs}]" if rest else ""
+            tiles = f"[{skip}:{full}]" if full < axis.count else ""
+            lines += [
+                "# channels first again",
+                f"tiles = {into}{cut}.reshape({shape})",
+                f"np.matmul(given{tiles}, {inner}.T, out=tiles.transpose({back}))",
+            ]
+        if rest:
+            part = f"{into}[..., {full * axis.outputs}:]"
+            order = "2, 0, 1, 3" if several else "1, 0, 2"
+            lines.append(
+                f"np.matmul(given[{skip}{full}], {inner}[:{rest}].T, out={part}.transpose({order}))"
+            )
+        return lines
 
     # -- patches --------------------------------------------------------------------------------
     def view(self, value: str) -> str:
-        """All patches of a block."""
+        """The tiles of a block, line by line."""
         side = value.removeprefix("d")
         return self.blocks.view(BUFFERS[value], side, block=value == "narrow")
-
-    def _below(self) -> int:
-        """Rows that a block's last tiles share with the first ones of the next block."""
-        axis = self.blocks.axes[0]
-        return axis.phases * (axis.size - axis.outputs) if self.blocks.count > 1 else 0
-
-    def merged(self) -> list[str]:
-        """Add what neighbouring tiles share, then lay every entry down once.
-
-        A tile's last ``size − outputs`` entries are the next one's first; only those of the last
-        tile have places of their own.
-        """
-        axes = self.blocks.axes
-        tapped = [k for k, axis in enumerate(axes) if axis.size > axis.outputs]
-        lines = ["# what a tile shares with the next one along an axis is added up there"]
-        for k in reversed(tapped):
-            shared = axes[k].size - axes[k].outputs
-            if (axes[k].count if k else self.blocks.rows) > 1:
-                into = self._part({k: (f":{shared}", "1:")})
-                back = self._part({k: (f"{axes[k].outputs}:", ":-1")})
-                lines.append(f"values[{into}] += values[{back}]")
-            if k == 0 and self.blocks.count > 1:
-                first = self._part({k: (f":{shared}", ":1")})
-                lines.append("# and what the block above left, or zeros")
-                lines.append(f"values[{first}] += placed[{first}]")
-        lines.append("# a tile's own entries, and the rest of the last tiles")
-        for own in product((True, False), repeat=len(tapped)):
-            ends = zip(tapped, own, strict=True)
-            part = self._part(
-                {
-                    k: (f":{axes[k].outputs}", ":") if mine else (f"{axes[k].outputs}:", "-1:")
-                    for k, mine in ends
-                }
-            )
-            lines.append(f"placed[{part}] = values[{part}]")
-        return lines
-
-    def _part(self, chosen: Mapping[int, tuple[str, str]]) -> str:
-        """A subscript of patches: for some axes which entries of a patch, and which tiles."""
-        axes = self.blocks.axes
-        entries, tiles = [":"] * len(axes), []
-        for k, axis in enumerate(axes):
-            if k in chosen:
-                entries[k] = chosen[k][0]
-            tiles += [":"] if axis.phases > 1 else []
-            tiles.append(chosen[k][1] if k in chosen else ":")
-        sample = [":"] if self.several else []
-        parts = [*entries, *sample, *tiles]
-        while parts[-1] == ":":
-            parts.pop()
-        return listed(parts)

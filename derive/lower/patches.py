@@ -2,9 +2,11 @@
 
 An axis of outputs is cut into tiles of m; a tile needs the m + r − 1 inputs around it. With
 dilation d the outputs d apart make up an axis of their own, and d of those lie between one
-another: a patch takes every d-th entry, and tiles start at each of d places. All patches of a
-block are one strided view (patch entries, samples, tiles, channels) of a buffer that holds the
-samples with their channels innermost, so that a run is as long as there are channels.
+another: a patch takes every d-th entry, and tiles start at each of d places.
+
+Patches are cut along their last axis only, line by line of the first one, so that lines which
+tiles share are there once: a strided view (lines, samples, tiles, entries along the last axis,
+channels) of a buffer that holds the samples with their channels innermost.
 """
 
 from __future__ import annotations
@@ -149,30 +151,82 @@ class Blocks:
         last = self.channels if side == "wide" else self.filters
         return (*lead, *self.lengths(side, block=block), last)
 
+    # -- lines ----------------------------------------------------------------------------------
+    @property
+    def inner(self) -> int:
+        """The last axis with a window: patches are cut along it."""
+        return max(k for k, axis in enumerate(self.axes) if axis.window.taps > 1)
+
+    @property
+    def outer(self) -> int | None:
+        """The other axis with a window, if there is one: it is gone along line by line."""
+        return next((k for k in range(self.inner) if self.axes[k].window.taps > 1), None)
+
+    def along(self, k: int) -> int:
+        """Tiles of a block along an axis, from each of the places where they start."""
+        return self.axes[k].count if k else self.rows
+
+    def lines(self, side: str) -> int:
+        """Lines of a block along the outer axis, from each of the places where tiles start."""
+        if self.outer is None:
+            return 1
+        axis = self.axes[self.outer]
+        shared = axis.size - axis.outputs if side == "wide" else 0
+        return axis.outputs * self.along(self.outer) + shared
+
+    @property
+    def beside(self) -> tuple[int, ...]:
+        """The axes along which tiles lie side by side in a line, the inner one last."""
+        plain = (k for k in range(len(self.axes)) if k not in (self.outer, self.inner))
+        return (*plain, self.inner)
+
+    @property
+    def phases(self) -> int:
+        """Places along the outer axis where tiles start between one and its next neighbour."""
+        return 1 if self.outer is None else self.axes[self.outer].phases
+
+    @property
+    def across(self) -> int:
+        """Tiles of one sample in a block that lie side by side: all but those along the lines."""
+        own = 1 if self.outer is None else self.phases * self.along(self.outer)
+        return self.tiles // own
+
     def view(self, name: str, side: str, *, block: bool = False) -> str:
-        """``_windows(name, shape, steps, start)``: the patches of a block as Python text."""
+        """``_windows(name, shape, steps, start)``: the tiles of a block as Python text.
+
+        Its axes are lines, samples, tiles side by side, a tile's entries, channels.
+        """
         sizes = self.buffer(side, block=block)
         strides = [prod(sizes[k + 1 :]) for k in range(len(sizes))]
         along = strides[-1 - len(self.axes) : -1]
         shape: list[int | str] = []
         steps: list[int] = []
-        start = 0
-        for axis, stride in zip(self.axes, along, strict=True):
-            shape.append(axis.size if side == "wide" else axis.outputs)
-            steps.append(axis.phases * stride)
-            start += axis.window.start * stride if side == "wide" else 0
+        if self.outer is not None:
+            if self.phases > 1:
+                shape, steps = [self.phases], [along[self.outer]]
+            shape.append(self.lines(side))
+            steps.append(self.phases * along[self.outer])
         if self.samples > 1:
             shape.append("size")
             steps.append(strides[0])
-        for k, (axis, stride) in enumerate(zip(self.axes, along, strict=True)):
+        for k in self.beside:
+            axis = self.axes[k]
             if axis.phases > 1:
                 shape.append(axis.phases)
-                steps.append(stride)
-            shape.append(axis.count if k else self.rows)
-            steps.append(axis.stride * stride)
-        shape.append(sizes[-1])
-        steps.append(1)
+                steps.append(along[k])
+            shape.append(self.along(k))
+            steps.append(axis.stride * along[k])
+        last = self.axes[self.inner]
+        shape += [last.size if side == "wide" else last.outputs, sizes[-1]]
+        steps += [last.phases * along[self.inner], 1]
         moving = "" if self.count == 1 or block else f"{self.axes[0].stride * along[0]} * top"
-        begin = " + ".join(part for part in (str(start) if start else "", moving) if part)
+        begin = " + ".join(part for part in (self._start(side, along), moving) if part)
         told = f"({listed(shape)}), ({listed(steps)})"
         return f"_windows({name}, {told}{', ' if begin else ''}{begin})"
+
+    def _start(self, side: str, along: Sequence[int]) -> str:
+        """Where in the buffer of inputs the first patch starts; "" for its first entry."""
+        if side != "wide":
+            return ""
+        found = sum(a.window.start * s for a, s in zip(self.axes, along, strict=True))
+        return str(found) if found else ""

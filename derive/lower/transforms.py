@@ -22,8 +22,8 @@ def constants(blocks: Blocks) -> tuple[Constant, ...]:
         for axis in axes:
             constant = _matrix(letter, axis)
             found[constant.name] = constant
-        if len(axes) == 2:
-            names = [_name(letter, axis) for axis in axes]
+        if len(axes) == 2 and letter == "G":
+            names = [named(letter, axis) for axis in axes]
             told = "The same along two axes at once: one row for every pair of rows."
             value = expression(f"np.kron({', '.join(names)})")
             found["_".join(names)] = Constant("_".join(names), value, told)
@@ -31,15 +31,16 @@ def constants(blocks: Blocks) -> tuple[Constant, ...]:
 
 
 def matrices(blocks: Blocks, letter: str) -> str:
-    """The constant that transforms whole patches."""
-    return "_".join(_name(letter, axis) for axis in _tapped(blocks))
+    """The constant that transforms all taps at once."""
+    return "_".join(named(letter, axis) for axis in _tapped(blocks))
 
 
 def _tapped(blocks: Blocks) -> list[Axis]:
     return [axis for axis in blocks.axes if axis.window.taps > 1]
 
 
-def _name(letter: str, axis: Axis) -> str:
+def named(letter: str, axis: Axis) -> str:
+    """The constant that transforms along one axis."""
     return f"{letter}{axis.outputs}{axis.window.taps}"
 
 
@@ -52,7 +53,7 @@ def _matrix(letter: str, axis: Axis) -> Constant:
     points = ", ".join(_point(p) for p in found.points)
     told = MEANING[letter].format(m=m, r=r, n=found.size)
     doc = f"{told[0].upper()}{told[1:]}; the points are {points}."
-    return Constant(_name(letter, axis), expression(f"np.array([{listed}]){over}"), doc)
+    return Constant(named(letter, axis), expression(f"np.array([{listed}]){over}"), doc)
 
 
 def _point(point: tuple[int, int]) -> str:

@@ -1,8 +1,8 @@
 """A line of bilinear steps as the text of a private function, block by block of tiles.
 
 Steps on the kernel alone come before the loop over blocks and after it, steps on tiles stand in
-it. A value over tiles is a matrix (points, tiles · channels); it takes the memory of one that is
-read no more. What sums over tiles is added up.
+it. A value over tiles takes the room of one that is read no more (:mod:`.nested` says how it lies
+there). What sums over tiles is added up.
 """
 
 from __future__ import annotations
@@ -14,14 +14,17 @@ from math import prod
 
 from ..bilinear import Apply, Multiply, Put, Step, Take, reads
 from .laying import BUFFERS, Laying
-from .patches import Blocks, listed
+from .nested import Nested
+from .patches import Axis, Blocks, listed
 from .tasks import Task
-from .transforms import matrices
+from .transforms import matrices, named
 from .windowed import Windowed
 
 SUMMED = {"c": "channels", "f": "filters"}
 LEAST = 48
 """Columns of a slice that are worth a product of their own."""
+ROOMS = ("first", "second", "third", "fourth", "fifth")
+"""Rooms that values over tiles take turns in."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,11 @@ class Writer:
     def laying(self) -> Laying:
         """How samples get to their buffers and back."""
         return Laying(self.task, self.blocks, self.arrays, self.name)
+
+    @cached_property
+    def nested(self) -> Nested:
+        """How values over tiles lie, and the products between them."""
+        return Nested(self.blocks)
 
     @cached_property
     def parameters(self) -> tuple[str, ...]:
@@ -97,12 +105,38 @@ class Writer:
     # -- before the loop ------------------------------------------------------------------------
     def _matrices(self) -> list[str]:
         """The transforms in the arrays' own dtype."""
-        used = {(s.matrix, s.turned): None for s in self.steps if isinstance(s, Apply)}
-        return [
-            f"{_local(letter, turned)} = {matrices(self.blocks, letter)}"
-            + ('.T.astype(dtype, order="C")' if turned else ".astype(dtype)")
-            for letter, turned in used
-        ]
+        used: dict[str, str] = {}
+        for step in self.steps:
+            match step:
+                case Apply(_, letter, "kernel" | "dkernels", turned):
+                    used[_local(letter, turned)] = _cast(matrices(self.blocks, letter), turned)
+                case Apply(_, letter, _, turned):
+                    axes = self._tapped()
+                    for name, axis in zip(
+                        self._along(letter, turned), (axes[0], axes[-1]), strict=True
+                    ):
+                        used[name] = _cast(named(letter, axis), turned)
+        lines = [f"{name} = {value}" for name, value in used.items()]
+        if self.nested.biased in self._rooms:
+            axis, inner = self._tapped()[-1], self._along("A", False)[-1]
+            lines += [
+                "# a last column of ones meets the bias",
+                f"last = np.ones(({axis.outputs}, {axis.size + 1}), dtype)",
+                f"last[:, :{axis.size}] = {inner}",
+            ]
+        return lines
+
+    def _tapped(self) -> list[Axis]:
+        """The axes with a window: the outer one, if there is one, and the inner one."""
+        axes = self.blocks.axes
+        return [axes[k] for k in (self.blocks.outer, self.blocks.inner) if k is not None]
+
+    def _along(self, letter: str, turned: bool) -> tuple[str, str]:
+        """The names of a transform along the outer and the inner axis: one if both are alike."""
+        axes, name = self._tapped(), _local(letter, turned)
+        if len({named(letter, axis) for axis in axes}) == 1:
+            return name, name
+        return f"{name}_outer", f"{name}_inner"
 
     def _kernels(self) -> list[str]:
         """The kernel at the points, the summed axis first."""
@@ -128,13 +162,21 @@ class Writer:
     def _buffers(self) -> list[str]:
         """Memory that is kept between calls: samples with channels innermost, and tiles."""
         lines = [line for value in self._laid() for line in self.laying.room(value)]
-        for memory, rows, channels in self._memory():
-            columns = self.blocks.tiles * self.blocks.samples * channels
-            held = self.laying.held(columns)
-            cut = f"[:, :{columns}]" if held > columns and self.blocks.samples == 1 else ""
-            lines.append(f"{memory} = {self.laying.scratch(memory, (rows, held))}{cut}")
-        if self.blocks.samples == 1:
-            lines += [f"{value} = {memory}" for value, memory in self._aliases()]
+        rooms: dict[str, int] = {}
+        for value, room in self._rooms.items():
+            rooms[room] = max(rooms.get(room, 0), self.nested.size(value))
+        for room, numbers in rooms.items():
+            lines.append(f"{room} = {self.laying.scratch(room, (numbers,))}")
+        several = "every_" if self.blocks.samples > 1 else ""
+        for value, room in self._rooms.items():
+            columns = self.nested.columns(value) * self.blocks.samples
+            shape = (*self.nested.lead(value), columns)
+            numbers = self.nested.size(value)
+            cut = f"[:{numbers}]" if numbers < rooms[room] else ""
+            lines.append(f"{several}{value} = {room}{cut}.reshape({listed(shape)})")
+        if "wide" in self.sides and self._leaves:
+            carried = self.laying.scratch("carried", self.nested.carried)
+            lines.append(f"carried = {carried}")
         if "kernel" in self.sides:
             shape = self._kernel_shape()
             lines.append(f"part = {self.laying.scratch('part', shape)}")
@@ -147,42 +189,26 @@ class Writer:
 
     def _laid(self) -> list[str]:
         """Sides that are laid out with channels innermost."""
-        return [v for s in self._inside() for v in (s.made, *reads(s)) if v in BUFFERS]
+        every = [v for s in self._inside() for v in (s.made, *reads(s)) if v in BUFFERS]
+        return [v for v in every if v != "narrow" or not self.nested.turning]
+
+    @property
+    def _leaves(self) -> bool:
+        """Whether blocks of one sample share places."""
+        return self.blocks.count > 1 and self.blocks.axes[0].size > self.blocks.axes[0].outputs
 
     @cached_property
-    def _owners(self) -> dict[str, str]:
-        """Value over tiles → the value whose memory it takes."""
-        steps = self._inside()
-        last = {v: k for k, step in enumerate(steps) for v in reads(step)}
-        owners: dict[str, str] = {}
-        for k, step in enumerate(steps):
-            if step.made not in self.tiled:
+    def _rooms(self) -> dict[str, str]:
+        """Value over tiles → the room that it has: one whose last value is read no more."""
+        moves = list(self.nested.moves(self._inside()))
+        last = {v: k for k, (_, read) in enumerate(moves) for v in read}
+        rooms: dict[str, str] = {}
+        for k, (made, read) in enumerate(moves):
+            if made in ("", "dkernels"):
                 continue
-            busy = {owners[v] for v in owners if last.get(v, k) >= k}
-            free = [
-                o
-                for o in dict.fromkeys(owners.values())
-                if o not in busy and self._size(o) == self._size(step.made)
-            ]
-            owners[step.made] = free[0] if free else step.made
-        return owners
-
-    def _size(self, value: str) -> tuple[int, int]:
-        """Rows and channels of a value over tiles."""
-        plain = value.removeprefix("d")
-        rows = self.blocks.outputs if plain == "ends" else self.blocks.points
-        wide = plain in ("patches", "points")
-        return rows, self.blocks.channels if wide else self.blocks.filters
-
-    def _memory(self) -> list[tuple[str, int, int]]:
-        several = self.blocks.samples > 1
-        return [
-            (f"every_{v}" if several else v, *self._size(v))
-            for v in dict.fromkeys(self._owners.values())
-        ]
-
-    def _aliases(self) -> list[tuple[str, str]]:
-        return [(v, owner) for v, owner in self._owners.items() if v != owner]
+            busy = {room for v, room in rooms.items() if last.get(v, k) >= k or v in read}
+            rooms[made] = next(room for room in ROOMS if room not in busy)
+        return rooms
 
     def _results(self) -> list[str]:
         lines = []
@@ -201,18 +227,17 @@ class Writer:
         several, blocks = self.blocks.samples > 1, self.blocks
         head = f"for n in range(0, N, {blocks.samples}):" if several else "for n in range(N):"
         inner = [line for step in self._inside() for line in (*_told(step), *self._step(step))]
-        if "narrow" in self.sides:
-            inner += self.laying.stored("narrow")
         if blocks.count > 1:
             over = f"range(0, {blocks.axes[0].count}, {blocks.rows})"
             inner = [f"for top in {over}:", *(f"    {line}" for line in inner)]
         lines = [f"size = min({blocks.samples}, N - n)"] if several else []
-        lines += [line for v in self._laid() for line in self.laying.loaded(v)]
+        given = [v for v in self._laid() if v in ("wide", "dnarrow")]
+        lines += [line for v in given for line in self.laying.loaded(v)]
         lines += self._totalled()
+        lines += ["carried[...] = 0"] if "wide" in self.sides and self._leaves else []
         if several:
             lines += [
-                f"{v} = every_{owner}[:, : size * {blocks.tiles * self._size(v)[1]}]"
-                for v, owner in self._owners.items()
+                f"{v} = every_{v}[..., : size * {self.nested.columns(v)}]" for v in self._rooms
             ]
         lines += inner
         if "wide" in self.sides:
@@ -230,52 +255,46 @@ class Writer:
         return [f"{self.sides['total']} += {ones} @ {used}.reshape(-1, {self.blocks.filters})"]
 
     def _step(self, step: Step) -> list[str]:
+        nested = self.nested
         match step:
-            case Take(made, of, _, _):
-                return [
-                    f"placed = {self.laying.view(of)}",
-                    f"{made}.reshape(placed.shape)[...] = placed",
-                ]
-            case Put(made, of, _, _):
-                return self._put(made, of)
-            case Apply(made, matrix, of, turned):
-                return self._apply(_local(matrix, turned), of, made)
+            case Apply("points" | "dsums" as made, letter, _, turned):
+                tiles = self.laying.view("wide" if made == "points" else "dnarrow")
+                return nested.ahead(made, tiles, *self._along(letter, turned))
+            case Apply("ends", letter, of, turned):
+                return nested.ends(of, self._along(letter, turned)[0])
+            case Apply("dpatches", letter, of, turned):
+                return nested.back(of, self._along(letter, turned)[0])
+            case Put("narrow"):
+                return self._outputs(self._along("A", False)[-1])
+            case Put("dwide"):
+                return nested.placed(
+                    "dpoints", self.laying.view("dwide"), self._along("B", True)[-1]
+                )
             case Multiply(made, left, right, axes):
                 return self._multiply(made, left, right, axes)
+        return []
 
-    def _put(self, made: str, of: str) -> list[str]:
-        view, values = f"placed = {self.laying.view(made)}", f"{of}.reshape(placed.shape)"
-        if made == "narrow":  # tiles of outputs lie side by side
-            return [view, f"placed[...] = {values}"]
-        return [view, f"values = {values}", *self.laying.merged()]
-
-    def _apply(self, matrix: str, of: str, made: str) -> list[str]:
-        rows, channels = self._size(made)
-        columns = self.blocks.tiles * channels
-        several = self.blocks.samples > 1
-        lines = [
-            self._transformed(
-                matrix, of, made, max(rows, self._size(of)[0]), columns, several=several
-            )
-        ]
-        if made == "ends" and (bias := self.blocks.form.bias):
-            filters = self.blocks.filters
+    def _outputs(self, inner: str) -> list[str]:
+        """The last product of the forward program: outputs of every line."""
+        nested, lines = self.nested, []
+        value = "sums" if self.blocks.outer is None else "strips"
+        if bias := self.blocks.form.bias:
+            filters, inner = self.blocks.filters, "last"
             whole = self.task.tensor(bias).sizes() == (filters,)
             flat = bias if whole else f"{bias}.reshape({filters})"
-            lines.append(f"ends.reshape({rows}, -1, {filters})[...] += {flat}")
-        return lines
+            lead = nested.lead(value)
+            shape, skip = listed([*lead, -1, filters]), ":, " * (len(lead) - 1)
+            lines.append(f"{value}.reshape({shape})[{skip}{lead[-1] - 1}] = {flat}")
+        if nested.turning:
+            return [*lines, *self.laying.turned_out(value, inner)]
+        out = f"np.matmul({inner}, {nested.spread(value)}, out={self.laying.view('narrow')})"
+        return [*lines, out, *self.laying.stored("narrow")]
 
-    def _transformed(
-        self, matrix: str, of: str, made: str, depth: int, columns: int, *, several: bool = False
-    ) -> str:
-        """``made = matrix · of``, in slices that BLAS does not pack if the columns allow it.
-
-        ``columns`` is how many there are, or with ``several`` a number that divides them.
-        """
+    def _transformed(self, matrix: str, of: str, made: str, depth: int, columns: int) -> str:
+        """``made = matrix · of``, in slices that BLAS does not pack if the columns allow it."""
         most = self.task.machine.sliced // (self.blocks.points * depth)
         fits = [s for s in range(16, min(most, columns) + 1, 16) if columns % s == 0]
-        whole = columns <= most and not several
-        if whole or not fits or fits[-1] < LEAST:
+        if columns <= most or not fits or fits[-1] < LEAST:
             return f"np.matmul({matrix}, {of}, out={made})"
         return f"_transform({matrix}, {of}, {made}, {fits[-1]})"
 
@@ -304,6 +323,7 @@ class Writer:
         groups, channels, filters, *_ = self.blocks.form.counts
         last = channels if axes.endswith("c") else filters
         points = self.blocks.points
+        value = f"{value}[:{points}]" if value == self.nested.biased else value
         if groups == 1:
             return f"{value}.reshape({points}, -1, {last})"
         return f"{value}.reshape({points}, -1, {groups}, {last}).swapaxes(1, 2)"
@@ -340,6 +360,11 @@ class Writer:
         ]
 
 
+def _cast(matrix: str, turned: bool) -> str:
+    """A transform in the arrays' own dtype, its rows in one piece."""
+    return matrix + ('.T.astype(dtype, order="C")' if turned else ".astype(dtype)")
+
+
 def _local(letter: str, turned: bool) -> str:
     return f"{letter}_turned" if turned else letter
 
@@ -347,8 +372,8 @@ def _local(letter: str, turned: bool) -> str:
 def _told(step: Step) -> list[str]:
     """What a step does, where its line does not say so."""
     match step:
-        case Take(_, "wide", _, _):
-            return ["# one row for each entry of a patch, its columns are tiles and channels"]
+        case Apply("points"):
+            return ["# to the points of each tile, along one axis and then the other"]
         case Multiply(_, _, _, axes) if "t" in axes.split("->")[1]:
             return ["# at every point a product that sums over " + SUMMED[axes.split(",")[0][-1]]]
         case Multiply():

@@ -140,4 +140,4 @@ def test_the_kernel_says_what_it_saves_and_what_error_to_expect() -> None:
     text = kernel(derivation, lower(derivation))
     assert "36 multiplications where a direct sum takes 144" in text
     assert "off by less than 2e-05" in text
-    assert "np.kron(A43, A43)" in text
+    assert "np.kron(G43, G43)" in text

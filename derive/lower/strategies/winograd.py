@@ -4,8 +4,8 @@
 
 A tile of m × m outputs of an r × r kernel takes (m + r − 1)² multiplications for each pair of a
 channel and a filter, instead of m²·r². The matrices are made from interpolation points and
-proved (:mod:`derive.toom`); a patch is transformed along both axes at once by their Kronecker
-product. For each of the (m + r − 1)² points one matrix product sums over the channels.
+proved (:mod:`derive.toom`); a patch is transformed along one axis and then the other. For each
+of the (m + r − 1)² points one matrix product sums over the channels.
 
 The steps are stated once, forwards; gradients take the adjoint of that program
 (:mod:`derive.bilinear`), in which dx and dw share the transform of dy.
