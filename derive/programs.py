@@ -120,7 +120,10 @@ class For:
 
 @dataclass(frozen=True)
 class Loop:
-    """``for var in over: body``, where ``over`` is any iterable; For is the loop over an index."""
+    """``for var in over: body``, where ``over`` is any iterable; For is the loop over an index.
+
+    ``var`` may be several names, with commas between.
+    """
 
     var: str
     over: Array
@@ -306,7 +309,7 @@ def _check_defined(body: tuple[Action, ...], known: set[str], where: str) -> Non
                 _check_defined(inner, known | {var}, where)
             case Loop(var, over, inner):
                 _refuse(set(names(over)) - known, where)
-                _check_defined(inner, known | {var}, where)
+                _check_defined(inner, known | {*var.split(", ")}, where)
             case If(cases):
                 known |= _checked_cases(cases, known, where)
             case Do(value):

@@ -160,6 +160,25 @@ class Windowed:
         base = text if moved == opened else moved
         return f"{base}.reshape({', '.join(map(str, shape))})"
 
+    def kernel_axes(self, roles: str) -> tuple[str, tuple[int, ...]]:
+        """The kernel as a view with one axis for each index, and their sizes.
+
+        Roles are those of :meth:`kernel_as`; what is a view can be copied in one go.
+        """
+        taps = tuple(w.tap for w in self.windows if w.tap in self.kernel_labels)
+        known = {"g": self.groups, "f": self.filters, "c": self.channels, "u": taps}
+        order, sizes = [label for role in roles for label in known[role]], dict(self.sizes)
+        text, own = self.kernel, tuple(sizes[label] for label in self.kernel_labels)
+        if own != self.kernel_shape:  # composed axes are one axis in memory
+            text += f".reshape({', '.join(map(str, own))})"
+        axes = [self.kernel_labels.index(label) for label in order]
+        if axes != sorted(axes):
+            text += f".transpose({', '.join(map(str, axes))})"
+        turned = {w.tap for w in self.windows if w.flipped}
+        if turned & set(order):
+            text += f"[{', '.join('::-1' if label in turned else ':' for label in order)}]"
+        return text, tuple(sizes[label] for label in order)
+
     def kernel_from(self, text: str, order: str) -> str:
         """An array whose axes are the roles ``order`` (as in :meth:`kernel_as`), as the kernel."""
         taps = tuple(w.tap for w in self.windows if w.tap in self.kernel_labels)

@@ -70,7 +70,9 @@ def _words(count: int) -> list[str]:
 
 
 def _left(target: Array) -> str:
-    return ", ".join(text(i) for i in target.items) if isinstance(target, Tuple) else text(target)
+    if isinstance(target, Tuple) and len(target.items) > 1:
+        return ", ".join(text(i) for i in target.items)
+    return text(target)
 
 
 def _wrapped(head: str, value: Array, depth: int, tail: str = "") -> list[str]:

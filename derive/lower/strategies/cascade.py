@@ -4,10 +4,11 @@
     dx[c, q + (u, v)]   += products[v, u, c, q],   first over v, then over u
 
 One matrix product makes the products of every tap, in planes as large as x with its zeros around;
-what lies behind the rows of dy is zero. So the share of a tap is the whole plane, shifted: all
-taps v of a row are added at once, for every u and channel, in one run without gaps, and then
-the rows. That is K_v + K_u additions for K_v · K_u, and NumPy adds a run without gaps four times as
-fast as rows with gaps. Channels are taken some at a time, so that their planes stay in the cache.
+what lies behind the rows of dy is zero. So the share of a tap is the whole plane, shifted, which
+is a view that starts a little earlier: all taps v of a row are added at once, for every u and
+channel, in one run without gaps, and then the rows. That is K_v + K_u additions for K_v · K_u, and
+NumPy adds a run without gaps four times as fast as rows with gaps. Channels are taken some at a
+time, so that their planes stay in the cache.
 """
 
 from __future__ import annotations
@@ -18,9 +19,10 @@ from math import prod
 
 from ...machines import Cost
 from ...programs import Function
+from ..rooms import room, sample, whole
 from ..snippets import snippet
 from ..tasks import Routine, Task
-from ..tiles import FLOAT
+from ..tiles import FLOAT, sliced
 from ..windowed import Windowed
 
 NAME = "cascade"
@@ -67,64 +69,67 @@ def _block(form: Windowed, task: Task) -> int:
     return max(c for c in range(1, channels + 1) if channels % c == 0 and c <= most)
 
 
+def _slices(form: Windowed, task: Task) -> tuple[int, int]:
+    """How many taps and places a product has that BLAS reads where they are."""
+    taps, block = form.counts[3], _block(form, task)
+    return sliced(task, taps * block, form.counts[2], _length(form))
+
+
 def cost(task: Task, targets: tuple[str, ...], batch: int) -> Cost:
     """One product for all taps of a block of channels, and one pass over their planes."""
     form = _form(task, targets)
     _, channels, filters, taps, places = form.counts
-    block, plane = _block(form, task), _plane(form)
-    blocks = batch * channels // block
+    block, plane, length = _block(form, task), _plane(form), _length(form)
+    blocks, (m, n) = batch * channels // block, _slices(form, task)
     size = prod(w.size for w in form.windows)
     rows = filters * places / form.windows[-1].outputs + channels * size / form.windows[-1].size
+    stages = sum(w.taps > 1 for w in form.windows)
     return Cost(
-        ((blocks, taps * block, _length(form), filters),),
-        moved=blocks * block * plane * (taps + 3) + batch * (filters * places + channels * size),
+        ((blocks * (taps * block // m) * (length // n), m, n, filters),),
+        moved=blocks * block * plane * taps + batch * (filters * places + channels * size),
         runs=batch * rows + taps * channels * filters / 3,  # the kernel is turned
-        calls=4 + 1.5 * batch + blocks * (3 + 1.3 * sum(w.taps - 1 for w in form.windows)),
-        scratch=taps * block * plane,
+        calls=1 + batch + blocks * (2 + 0.5 * (sum(w.taps for w in form.windows) - stages)),
+        scratch=(taps + 1) * block * plane,
     )
 
 
 def lower(task: Task, targets: tuple[str, ...]) -> Routine:
     """``_dx_cascade(dy, w)``."""
     form, target = _form(task, targets), targets[0]
-    windows, dy, name = form.windows, form.narrow, task.function(target, NAME)
-    _, channels, filters, taps, _ = form.counts
-    block, plane = _block(form, task), _plane(form)
-    lines = _listed([filters, windows[0].outputs, *(w.padded for w in windows[1:])])
-    inside = "".join(f", :{w.outputs}" for w in windows[1:])
-    upstream = f"{dy}[n].reshape({_listed([filters, *(w.outputs for w in windows)])})"
+    dy, name = form.narrow, task.function(target, NAME)
+    block, channels = _block(form, task), form.counts[1]
+    shape = [channels, *(w.size for w in form.windows)]
+    given = [form.counts[2], *(w.outputs for w in form.windows)]
     body = [
         f"N, dtype = len({dy}), {dy}.dtype",
-        f"kernel = {_kernel(form, block)}",
-        f'rows = _scratch("{name[1:]}_rows", ({lines}), dtype)',
-        f"flat = rows.reshape({filters}, {_length(form)})",
-        f'products = _scratch("{name[1:]}_products", ({taps * block}, {plane}), dtype)',
-        f'planes = _scratch("{name[1:]}_planes", ({block * plane},), dtype)',
-        f"{target} = np.empty((N, {_listed([channels, *(w.size for w in windows)])}), dtype)",
+        f"kernel, taps, inner, rows, products, stages, made = _room({name}_room, dtype)",
+        f"taps[...] = {_kernel(form, block)[0]}",
+        f"{target} = np.empty((N, {_listed(shape)}), dtype)",
         "for n in range(N):",
-        f"    rows[:, :{inside}] = {upstream}",
+        f"    inner[...] = {sample(task, dy, given)}",
         *(f"    {line}" for line in _sample(form, block, target)),
-        f"return {target}.reshape(N, {_listed(task.shape(target))})",
+        f"return {whole(task, target, shape)}",
     ]
     doc = (
         f"{target} = Σ over taps of kernelᵀ · {dy}, shifted: added up axis by axis, each tap's "
         "planes as one run."
     )
-    text = snippet("\n".join(body))
-    given = ("len", "_scratch")
-    return Routine(targets, Function(name, (dy, form.kernel), text, (doc,), "", given))
+    known = ("len", "_room", f"{name}_room")
+    function = Function(name, (dy, form.kernel), snippet("\n".join(body)), (doc,), "", known)
+    return Routine(targets, function, room=_room(form, task, name))
 
 
 def _sample(form: Windowed, block: int, target: str) -> list[str]:
     """Lines for one sample: all channels at once, or part by part."""
     several = block < form.counts[1]
     own = f"n, {block} * part : {block} * (part + 1)" if several else "n"
-    kernel = "kernel[part]" if several else "kernel"
-    ends = ", ".join(f"{w.low} : {w.low + w.size}" for w in form.windows)
     lines = [
-        f"np.matmul({kernel}, flat, out=products[:, :{_length(form)}])",
-        *_added(form, block * _plane(form)),
-        f"{target}[{own}] = {_whole(form, block)}[:, {ends}]",
+        f"np.matmul({'kernel[part]' if several else 'kernel'}, rows, out=products)",
+        "for shares, sums in stages:",
+        "    np.add(shares[0], shares[1], out=sums)",
+        "    for share in shares[2:]:",
+        "        sums += share",
+        f"{target}[{own}] = made",
     ]
     if not several:
         return lines
@@ -137,53 +142,81 @@ def _form(task: Task, targets: tuple[str, ...]) -> Windowed:
     return form
 
 
-def _whole(form: Windowed, block: int) -> str:
-    """The planes with an axis for every axis of the tensor."""
-    padded = [w.padded for w in form.windows]
-    if prod(padded) == _plane(form):
-        return f"planes.reshape({_listed([block, *padded])})"
-    without = f"planes.reshape({block}, {_plane(form)})[:, :{prod(padded)}]"
-    return f"{without}.reshape({_listed([block, *padded])})"
-
-
-def _kernel(form: Windowed, block: int) -> str:
-    """The kernel as (parts, taps · channels, filters), the taps of the last axis first."""
-    _, channels, filters, taps, _ = form.counts
+def _kernel(form: Windowed, block: int) -> tuple[str, str]:
+    """The kernel as a view, the taps of the last axis first; and such a view of the buffer."""
+    _, channels, filters, _, _ = form.counts
     turned = replace(form, windows=form.windows[::-1])
     if block == channels:
-        return turned.kernel_as("uc", "f")
-    parts, depth = channels // block, taps * block
-    opened = f"{turned.kernel_as('c', 'u', 'f')}.reshape({parts}, {block}, {taps}, {filters})"
-    return f"{opened}.swapaxes(1, 2).reshape({parts}, {depth}, {filters})"
+        text, sizes = turned.kernel_axes("ucf")
+        return text, f"kernel.reshape({_listed(sizes)})"
+    text, sizes = turned.kernel_axes("cuf")
+    taps = sizes[len(form.channels) : len(sizes) - len(form.filters)]
+    parts = (channels // block, block, *taps, filters)
+    k = len(taps)
+    view = f"kernel.reshape({_listed([channels // block, *taps, block, filters])})"
+    axes = [0, k + 1, *range(1, k + 1), k + 2]
+    return f"{text}.reshape({_listed(parts)})", f"{view}.transpose({_listed(axes)})"
 
 
-def _added(form: Windowed, size: int) -> list[str]:
-    """Lines that add up the products, one axis after another, the last axis first."""
-    lines: list[str] = []
-    axes = list(zip(form.windows, "uvt", strict=False))
-    rest = prod(w.taps for w in form.windows)  # taps of the axes that are left
-    for k, (w, tap) in reversed(list(enumerate(axes))):
-        step = w.dilation * prod(v.padded for v in form.windows[k + 1 :])
-        shift = f"{step} * {tap}" if step > 1 else tap
-        part = (
-            "products" if rest == form.counts[3] else f"products[: {rest * _block_of(form, size)}]"
-        )
+def _room(form: Windowed, task: Task, name: str) -> Function:
+    """The kernel as a matrix, the rows of dy with zeros behind, products, and their sums."""
+    windows, (_, channels, filters, taps, _) = form.windows, form.counts
+    block, plane, length = _block(form, task), _plane(form), _length(form)
+    lead, (m, n) = ([channels // block] if block < channels else []), _slices(form, task)
+    depth, inside = taps * block, "".join(f", :{w.outputs}" for w in windows[1:])
+    given, made = f"padded.reshape({filters}, {length})", f"taken[:, :{length}]"
+    matrix = _listed([*lead, depth, filters])
+    if m < depth:
+        matrix = _listed([*lead, depth // m, m, filters])
+        made = f"taken.reshape({depth // m}, {m}, {plane})[..., :{length}]"
+    elif n < length:
+        given = f"padded.reshape({filters}, {length // n}, {n}).swapaxes(0, 1)"
+        made += f".reshape({depth}, {length // n}, {n}).swapaxes(0, 1)"
+    sizes = [filters, windows[0].outputs, *(w.padded for w in windows[1:])]
+    body = [
+        f"kernel = np.zeros(({_listed([*lead, depth, filters])}), dtype)",
+        f"taps = {_kernel(form, block)[1]}",
+        f"padded = np.zeros(({_listed(sizes)}), dtype)",
+        f"inner = padded[:, :{inside}]",
+        f"rows = {given}",
+        f"taken = np.zeros(({depth}, {plane}), dtype)",
+        f"products = {made}",
+        *_stages(form, block),
+        f"return kernel.reshape({matrix}), taps, inner, rows, products, stages, made",
+    ]
+    return room(name, body, "_windows", "tuple")
+
+
+def _stages(form: Windowed, block: int) -> list[str]:
+    """Lines that make the views of all shares of an axis and room for their sums; the last first.
+
+    A share that is shifted starts before its own numbers: there the one before it ends in zeros.
+    """
+    lines, stages, windows = [], [], form.windows
+    source, rest = "taken", form.counts[3]  # taps of the axes that are left
+    for k, (w, tap) in reversed(list(enumerate(zip(windows, "uvt", strict=False)))):
         rest //= w.taps
-        if k and w.taps == 1:
+        if w.taps == 1:
             continue
-        lines.append(f"shares = {part}.reshape({w.taps}, {rest * size})")
-        into = "shares[0, {}:]" if k else "planes[{}:]"
-        if not k:
-            lines.append("planes[...] = shares[0]")
-        if w.taps > 1:
-            lines.append(f"for {tap} in range(1, {w.taps}):")
-            adding = f"{into.format(shift)} += shares[{tap}, : {rest * size} - {shift}]"
-            lines.append(f"    {adding}")
-    return lines
-
-
-def _block_of(form: Windowed, size: int) -> int:
-    return size // _plane(form)
+        size = rest * block * _plane(form)
+        step = w.dilation * prod(v.padded for v in windows[k + 1 :])
+        lines += [
+            f"along_{tap} = _windows({source}, ({w.taps}, {size}), ({size - step}, 1))",
+            f"sums_{tap} = np.zeros(({size},), dtype)",
+        ]
+        stages.append(f"(tuple(along_{tap}), sums_{tap})")
+        source = f"sums_{tap}"
+    padded, plane = [w.padded for w in windows], _plane(form)
+    ends = ", ".join(f"{w.low} : {w.low + w.size}" for w in windows)
+    whole = f"{source}.reshape({block}, {plane})"
+    if prod(padded) < plane:
+        whole += f"[:, :{prod(padded)}]"
+    return [
+        "# a shift is a view that starts earlier, where the share before ends in zeros",
+        *lines,
+        f"stages = ({', '.join(stages)},)",
+        f"made = {whole}.reshape({_listed([block, *padded])})[:, {ends}]",
+    ]
 
 
 def _listed(values: Sequence[int]) -> str:

@@ -16,7 +16,7 @@ from math import prod
 
 from ...machines import FLOAT, Cost
 from ...programs import Function
-from ..memory import ROOM
+from ..rooms import room, sample
 from ..snippets import snippet
 from ..tasks import Routine, Task
 from ..tiles import starts
@@ -142,6 +142,7 @@ def lower(task: Task, targets: tuple[str, ...]) -> Routine:
     name, shape = task.function(target, NAME), task.shape(target)
     filters, outputs = form.counts[2], form.windows[0].outputs
     whole = f"(N, {_listed(shape)})"
+    given = (form.counts[1], *(w.size for w in form.windows))
     if blocks.filters < filters:
         apart = (filters // blocks.filters, blocks.filters, outputs, blocks.width)
         rows = f"{target}.reshape(N, {_listed(apart)}).swapaxes(2, 3)"
@@ -157,7 +158,7 @@ def lower(task: Task, targets: tuple[str, ...]) -> Routine:
         f"{target} = np.empty({whole}, dtype)",
         f"rows = {rows}",
         "for n in range(N):",
-        f"    inner[...] = {_sample(form, task)}",
+        f"    inner[...] = {sample(task, form.wide, given)}",
         *_tiles(blocks),
         f"return {target}",
     ]
@@ -167,8 +168,8 @@ def lower(task: Task, targets: tuple[str, ...]) -> Routine:
         + ("; rows of ones meet the bias." if form.bias else "."),
     )
     parameters = tuple(n for n in (form.wide, form.kernel, form.bias) if n)
-    given = ("len", "_room", "_windows", f"{name}_room")
-    function = Function(name, parameters, snippet("\n".join(body)), doc, "", given)
+    known = ("len", "_room", "_windows", f"{name}_room")
+    function = Function(name, parameters, snippet("\n".join(body)), doc, "", known)
     return Routine(targets, function, room=_room(blocks, name))
 
 
@@ -176,14 +177,6 @@ def _form(task: Task, targets: tuple[str, ...]) -> Windowed:
     form = task.form(targets[0], "narrow")
     assert form is not None  # applies said so
     return form
-
-
-def _sample(form: Windowed, task: Task) -> str:
-    """A sample as (channels, positions)."""
-    shape = (form.counts[1], *(w.size for w in form.windows))
-    sample = f"{form.wide}[n]"
-    known = next((t for t in task.equation.tensors if t.name == form.wide), task.equation.output)
-    return sample if known.sizes() == shape else f"{sample}.reshape({_listed(shape)})"
 
 
 def _windows_name(blocks: Blocks) -> str:
@@ -246,8 +239,7 @@ def _room(blocks: Blocks, name: str) -> Function:
         f"({blocks.block * blocks.width}, {blocks.width}, 1))",
         f"return {', '.join(names)}, windows, matrices",
     ]
-    doc = (f"Buffers of {name}, and the views of them that it reads and writes.",)
-    return Function(f"{name}_room", ROOM, snippet("\n".join(body)), doc, "", ("_windows",))
+    return room(name, body, "_windows")
 
 
 def _shape(blocks: Blocks) -> list[int]:
