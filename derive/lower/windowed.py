@@ -180,9 +180,14 @@ class Windowed:
         return text, tuple(sizes[label] for label in order)
 
     def kernel_from(self, text: str, order: str) -> str:
-        """An array whose axes are the roles ``order`` (as in :meth:`kernel_as`), as the kernel."""
+        """An array whose axes are the roles ``order`` (as in :meth:`kernel_as`), as the kernel.
+
+        ``t`` stands for the first tap alone, ``v`` for the others.
+        """
         taps = tuple(w.tap for w in self.windows if w.tap in self.kernel_labels)
+        first = tuple(w.tap for w in self.windows[:1] if w.tap in self.kernel_labels)
         roles = {"g": self.groups, "f": self.filters, "c": self.channels, "u": taps}
+        roles |= {"t": first, "v": taps[len(first) :]}
         labels = [label for role in order for label in roles[role]]
         sizes = dict(self.sizes)
         shape = ", ".join(str(sizes[label]) for label in labels)

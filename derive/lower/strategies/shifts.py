@@ -5,7 +5,7 @@
 
 Only the windows along the other axes are laid out. Tap u of the first axis reads all their rows
 from d·u on: a matrix that starts later in the same numbers. One stack of products serves all
-these taps of some samples at a time, dy as it lies; db is dy times ones.
+these taps of a sample, dy as it lies; db is dy times ones.
 """
 
 from __future__ import annotations
@@ -15,16 +15,13 @@ from math import prod
 
 from ...machines import Cost
 from ...programs import Function
+from ..rooms import room, sample
 from ..snippets import snippet
 from ..tasks import Routine, Task
-from ..tiles import FLOAT
 from ..windowed import Windowed, totals
 
 NAME = "shifts"
 EXACT = True
-
-MOST = 32
-"""Samples at a time: more would save nothing."""
 
 GAP = 16
 """Numbers behind each row of a buffer: rows a power of two apart would share cache sets."""
@@ -68,11 +65,6 @@ def _length(form: Windowed) -> int:
     return (first.outputs + first.dilation * (first.taps - 1)) * _row(form)
 
 
-def _samples(form: Windowed, task: Task) -> int:
-    """As many as stay in the cache."""
-    return max(1, min(MOST, task.machine.cache // (FLOAT * _depth(form) * _length(form))))
-
-
 def _slice(form: Windowed, task: Task) -> int:
     """Rows of a product: BLAS packs no operand if both lie along rows and the result is small."""
     filters, places, depth = form.counts[2], form.counts[4], _depth(form)
@@ -97,73 +89,82 @@ def cost(task: Task, targets: tuple[str, ...], batch: int) -> Cost:
         ((batch * first * depth // rows, rows, filters, places),),
         moved=batch * (channels * size + laid + 2 * first * depth * filters + filters * places),
         runs=batch * (channels * size // last.size + runs),
-        calls=13 + 6 * -(-batch // _samples(form, task)),
-        scratch=_samples(form, task) * (laid + first * depth * filters),
+        calls=3 + 2.5 * batch + len(targets),
+        scratch=laid + first * depth * filters,
     )
 
 
 def lower(task: Task, targets: tuple[str, ...]) -> Routine:
     """``_dw_db_shifts(dy, x)``."""
     form, name = _form(task, targets), task.function("_".join(targets), NAME)
-    _, channels, filters, taps, places = form.counts
-    x, dy, most, first = form.wide, form.narrow, _samples(form, task), form.windows[0].taps
-    rows = _slice(form, task)
+    _, channels, filters, _, places = form.counts
+    x, dy, first, rows = form.wide, form.narrow, form.windows[0].taps, _slice(form, task)
     sums = _listed(first, _depth(form) // rows, rows, filters)
-    sizes = _listed(channels, *(w.size for w in form.windows))
-    apart = f"sums.reshape({_listed(first, channels, taps // first, filters)}).swapaxes(0, 1)"
-    results = [f"{form.kernel_from(apart, 'cuf')}.reshape({_listed(*task.shape(targets[0]))})"]
-    if len(targets) > 1:
-        total = f"({dy}.reshape(N * {filters}, {places}) @ np.ones({places}, dtype))"
-        shape = _listed(*task.shape(targets[1]))
-        results.append(f"{total}.reshape(N, {filters}).sum(axis=0, dtype=dtype).reshape({shape})")
+    wide = [channels, *(w.size for w in form.windows)]
+    dw = form.kernel_from("sums", "tcvf")
+    if _own(form) != task.shape(targets[0]):
+        dw += f".reshape({_listed(*task.shape(targets[0]))})"
+    both = len(targets) > 1
     body = [
         f"N, dtype = len({dy}), {dy}.dtype",
-        f"by_place = {dy}.reshape(N, 1, 1, {filters}, {places}).swapaxes(-1, -2)",
-        *_buffers(form, most, rows, name[1:]),
-        f'parts = _scratch("{name[1:]}_parts", ({_listed(most)}, {sums}), dtype)',
+        f"inner, copied, windows, matrices, parts{', ones' * both} = _room({name}_room, dtype)",
+        f"by_place = {dy}.reshape(N, {filters}, {places}).swapaxes(1, 2)",
         f"sums = np.zeros(({sums}), dtype)",
-        f"for n in range(0, N, {most}):",
-        f"    count = min({most}, N - n)",
-        f"    inner[:count] = {x}[n : n + {most}].reshape(count, {sizes})",
-        "    windows[:count] = copied[:count]",
-        f"    np.matmul(matrices[:count], by_place[n : n + {most}], out=parts[:count])",
-        "    sums += parts[:count].sum(axis=0, dtype=dtype)",
-        f"{targets[0]} = {results[0]}",
-        f"return {', '.join([targets[0], *results[1:]])}",
+        "for n in range(N):",
+        f"    inner[...] = {sample(task, x, wide)}",
+        "    windows[...] = copied",
+        "    np.matmul(matrices, by_place[n], out=parts)",
+        "    sums += parts",
+        f"{targets[0]} = {dw}",
     ]
+    if both:
+        total = f"{dy}.reshape({f'N * {filters}' if filters > 1 else 'N'}, {places}).dot(ones)"
+        body.append(f"{targets[1]} = np.add.reduce({total}.reshape(N, {filters}), axis=0)")
+        if task.shape(targets[1]) != (filters,):
+            body[-1] += f".reshape({_listed(*task.shape(targets[1]))})"
+    body.append(f"return {', '.join(targets)}")
     doc = (
         f"{', '.join(targets)}: windows of {x} along all axes but the first, then a product for "
-        f"each of its taps; {most} samples at a time.",
+        "each of its taps.",
     )
-    given = ("len", "min", "_scratch", "_windows")
-    return Routine(targets, Function(name, (dy, x), snippet("\n".join(body)), doc, "", given))
+    given = ("len", "_room", f"{name}_room")
+    function = Function(name, (dy, x), snippet("\n".join(body)), doc, "", given)
+    return Routine(targets, function, room=_room(form, rows, name, both=both))
 
 
-def _buffers(form: Windowed, most: int, rows: int, name: str) -> list[str]:
-    """The samples with zeros around, their windows, and what each tap of the first axis reads."""
-    _, channels, _, _, places = form.counts
+def _own(form: Windowed) -> tuple[int, ...]:
+    """The sizes of all indices of the kernel."""
+    return tuple(form.count((label,)) for label in form.kernel_labels)
+
+
+def _room(form: Windowed, rows: int, name: str, *, both: bool) -> Function:
+    """A sample with zeros around it, its windows, and what each tap of the first axis reads."""
+    _, channels, filters, _, places = form.counts
     first, *others = form.windows
     sizes, depth, pitch = [w.padded for w in form.windows], _depth(form), _length(form) + GAP
     strides = [prod(sizes[k + 1 :]) for k in range(len(sizes))]
-    shape = [most, channels, *(w.taps for w in others), _length(form) // _row(form)]
-    steps = [channels * prod(sizes), prod(sizes)]
-    steps += [w.dilation * s for w, s in zip(others, strides[1:], strict=True)]
+    shape = [channels, *(w.taps for w in others), _length(form) // _row(form)]
+    shape += [w.outputs for w in others]
+    steps = [prod(sizes), *(w.dilation * s for w, s in zip(others, strides[1:], strict=True))]
     steps += [strides[0], *(w.stride * s for w, s in zip(others, strides[1:], strict=True))]
     begin = sum(w.start * s for w, s in zip(form.windows, strides, strict=True))
     start = f", {begin}" if begin else ""
     inner = "".join(f", {w.low} : {w.low + w.size}" for w in form.windows)
-    matrices = _listed(most, first.taps, depth // rows, rows, places)
-    taken = _listed(depth * pitch, first.dilation * _row(form), rows * pitch, pitch, 1)
-    return [
-        f'padded = _scratch("{name}_padded", ({_listed(most, channels, *sizes)}), dtype)',
-        f"inner = padded[:, :{inner}]",
-        f"shape = {_listed(*shape, *(w.outputs for w in others))}",
-        f"copied = _windows(padded, shape, ({_listed(*steps)}){start})",
-        f'columns = _scratch("{name}_columns", ({_listed(most, depth, pitch)}), dtype)',
-        f"windows = columns[..., :{_length(form)}].reshape(shape)",
+    matrices = _listed(first.taps, depth // rows, rows, places)
+    taken = _listed(first.dilation * _row(form), rows * pitch, pitch, 1)
+    lines = [
+        f"padded = np.zeros(({_listed(channels, *sizes)}), dtype)",
+        f"inner = padded[:{inner}]",
+        f"copied = _windows(padded, ({_listed(*shape)}), ({_listed(*steps)}){start})",
+        f"columns = np.zeros(({_listed(depth, pitch)}), dtype)",
+        f"windows = columns[:, :{_length(form)}].reshape({_listed(*shape)})",
         "# what every tap of the first axis reads, where it lies, in slices for BLAS",
         f"matrices = _windows(columns, ({matrices}), ({taken}))",
+        f"parts = np.zeros(({_listed(first.taps, depth // rows, rows, filters)}), dtype)",
+        *([f"ones = np.ones(({places},), dtype)"] if both else []),
+        f"return inner, copied, windows, matrices, parts{', ones' * both}",
     ]
+    return room(name, lines, "_windows")
 
 
 def _listed(*values: int) -> str:
