@@ -7,6 +7,7 @@ program that uses a name before it is assigned cannot be made.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -122,7 +123,7 @@ class For:
 class Loop:
     """``for var in over: body``, where ``over`` is any iterable; For is the loop over an index.
 
-    ``var`` may be several names, with commas between.
+    ``var`` may be several names, as the text of a tuple.
     """
 
     var: str
@@ -309,7 +310,7 @@ def _check_defined(body: tuple[Action, ...], known: set[str], where: str) -> Non
                 _check_defined(inner, known | {var}, where)
             case Loop(var, over, inner):
                 _refuse(set(names(over)) - known, where)
-                _check_defined(inner, known | {*var.split(", ")}, where)
+                _check_defined(inner, known | {*re.findall(r"\w+", var)}, where)
             case If(cases):
                 known |= _checked_cases(cases, known, where)
             case Do(value):

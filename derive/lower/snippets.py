@@ -97,8 +97,9 @@ def _action(node: ast.stmt) -> Action:
             return Let(_array(target), _array(value), f"{_OPERATORS[type(op)]}=")
         case ast.For(ast.Name(var), over, body, []):
             return Loop(var, _array(over), _body(body))
-        case ast.For(ast.Tuple(several), over, body, []):
-            return Loop(", ".join(map(ast.unparse, several)), _array(over), _body(body))
+        case ast.For(ast.Tuple(several) as names, over, body, []):
+            var = ast.unparse(names)
+            return Loop(var[1:-1] if len(several) > 1 else var, _array(over), _body(body))
         case ast.If():
             return If(_cases(node))
         case ast.Return(value) if value is not None:

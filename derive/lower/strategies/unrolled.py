@@ -124,7 +124,7 @@ def cost(task: Task, targets: tuple[str, ...], batch: int) -> Cost:
     """Python's own arithmetic, counted in calls: about two dozen products each."""
     forms = [form for target in targets if (form := _form(task, target)) is not None]
     work = sum(form.products for form in forms) / 24
-    return Cost(calls=1.5 + 0.5 * len(targets) + batch * (0.15 * len(targets) + work))
+    return Cost(calls=1.2 + 0.5 * len(targets) + batch * (0.15 * len(targets) + work))
 
 
 def lower(task: Task, targets: tuple[str, ...]) -> Routine:
@@ -148,7 +148,7 @@ def lower(task: Task, targets: tuple[str, ...]) -> Routine:
     name = task.function("_".join(targets), NAME)
     doc = f"{', '.join(targets)}: every product written out, in Python's own numbers."
     text = snippet("\n".join(body.lines()))
-    return Routine(targets, Function(name, tuple(body.parameters), text, (doc,), "", ("len",)))
+    return Routine(targets, Function(name, tuple(body.parameters), text, (doc,), "", ("zip",)))
 
 
 def _read(form: Windowed, body: _Body) -> None:
@@ -170,9 +170,13 @@ def _bias(form: Windowed) -> list[str]:
 
 @dataclass
 class _Body:
-    """The lines of a function: before the loop over samples, inside of it, and what is returned."""
+    """The lines of a function: before the loop over samples, inside of it, and what is returned.
+
+    ``samples``: a tensor with samples → the names of the entries of one.
+    """
 
     parameters: list[str] = field(default_factory=list)
+    samples: dict[str, Sequence[str]] = field(default_factory=dict)
     before: list[str] = field(default_factory=list)
     inside: list[str] = field(default_factory=list)
     results: list[str] = field(default_factory=list)
@@ -180,42 +184,51 @@ class _Body:
     def sample(self, tensor: str, names: Sequence[str]) -> None:
         """Names for the entries of one sample."""
         self.parameters.append(tensor)
-        self.before.append(f"{tensor}_samples = {tensor}.reshape(N, {len(names)}).tolist()")
-        self.inside.append(f"{', '.join(names)} = {tensor}_samples[n]" + _first(names))
+        self.samples[tensor] = names
 
     def parameter(self, tensor: str, names: Sequence[str]) -> None:
         """Names for the entries of a parameter."""
         self.parameters.append(tensor)
-        values = f"{tensor}.reshape({len(names)}).tolist()"
-        self.before.append(f"{', '.join(names)} = {values}" + _first(names))
+        self.before.append(f"{_tuple(names)} = {tensor}.ravel().tolist()")
 
     def entries(self, target: str, sums: dict[str, str], shape: tuple[int, ...]) -> None:
         """A line for each entry of a target that has samples."""
-        self.before.append(f"{target} = np.empty((N, {len(sums)}), dtype)")
+        self.before.append(f"{target} = ()")
         self.inside += [f"{name} = {text}" for name, text in sums.items()]
-        self.inside.append(f"{target}[n] = {', '.join(sums)}")
-        self.results.append(f"{target}.reshape(N, {_listed(shape)})")
+        self.inside.append(f"{target} += {_tuple(list(sums))}")
+        self.results.append(f"np.array({target}, dtype).reshape({_listed((-1, *shape))})")
 
     def total(self, target: str, sums: dict[str, str], shape: tuple[int, ...]) -> None:
         """A line for each entry of a parameter's gradient, which adds up over samples."""
         self.before += [f"{name} = 0.0" for name in sums]
         self.inside += [f"{name} += {text}" for name, text in sums.items()]
-        self.results.append(f"np.array(({', '.join(sums)},), dtype).reshape({_listed(shape)})")
+        made = f"np.array(({', '.join(sums)},), dtype)"
+        self.results.append(made if shape == (len(sums),) else f"{made}.reshape({_listed(shape)})")
 
     def lines(self) -> list[str]:
         """All of them in order."""
-        lead = self.parameters[0]
         return [
-            f"N, dtype = len({lead}), {lead}.dtype",
+            f"dtype = {self.parameters[0]}.dtype",
             *self.before,
-            "for n in range(N):",
+            *self._loop(),
             *(f"    {line}" for line in self.inside),
             f"return {', '.join(self.results)}",
         ]
 
+    def _loop(self) -> list[str]:
+        """The loop over samples, whose entries have names: in its head if they fit there."""
+        rows = {t: f"{t}.reshape(-1, {len(names)}).tolist()" for t, names in self.samples.items()}
+        apart = [f"    {_tuple(names)} = {t}_sample" for t, names in self.samples.items()]
+        if len(rows) > 1:
+            heads = ", ".join(f"{t}_sample" for t in rows)
+            return [f"for {heads} in zip({', '.join(rows.values())}):", *apart]
+        ((tensor, names),), (row,) = self.samples.items(), rows.values()
+        head = f"for {_tuple(names)} in {row}:"
+        return [head] if len(head) <= WIDTH else [f"for {tensor}_sample in {row}:", *apart]
 
-def _first(names: Sequence[str]) -> str:
-    return "[0]" if len(names) == 1 else ""
+
+def _tuple(names: Sequence[str]) -> str:
+    return ", ".join(names) if len(names) > 1 else f"({names[0]},)"
 
 
 def _listed(values: Sequence[int]) -> str:
