@@ -20,7 +20,13 @@ NAME = "product"
 EXACT = True
 
 SAMPLES = 32
-"""Samples of a dense layer that are multiplied at a time."""
+"""Samples of a dense layer that are multiplied at a time, if so many may be."""
+PART = 64
+"""Numbers of a row that are worth reading."""
+LONG = 4096
+"""A row that NumPy multiplies by a number where it lies; of shorter ones it makes copies."""
+FEW = 16384
+"""Numbers that are made one by one as fast as by BLAS."""
 
 
 def applies(task: Task) -> Iterator[tuple[str, ...]]:
@@ -77,7 +83,8 @@ def lower(task: Task, targets: tuple[str, ...]) -> Routine:
         parameters = tuple(n for n in (form.wide, form.kernel, form.bias) if n)
         doc = f"{targets[0]}[n] = {form.kernel} · {form.wide}[n], one matrix product."
     name = task.function("_".join(targets), NAME)
-    function = Function(name, parameters, snippet("\n".join(lines)), (doc,), "", ("len",))
+    given = ("len", "slice", "range", "_scratch")
+    function = Function(name, parameters, snippet("\n".join(lines)), (doc,), "", given)
     return Routine(targets, function)
 
 
@@ -96,14 +103,22 @@ def _slice(task: Task, form: Windowed) -> int:
     if _turned(form):
         channels, filters = filters, channels
     most = task.machine.sliced // (SAMPLES * channels)
-    in_rows = form.target == "narrow" and "transpose" not in form.kernel_as("f", "cu")
-    if in_rows:  # both operands along their rows: BLAS wants a small result as well
-        most = min(most, task.machine.sliced_result // SAMPLES)
+    if form.target == "narrow":
+        if "transpose" in form.kernel_as("f", "cu"):  # parts of the kernel's rows
+            most = max(most, PART)
+        else:  # both operands along their rows: BLAS wants a small result as well
+            most = min(most, task.machine.sliced_result // SAMPLES)
     if filters <= most:
         return filters
     fits = [s for s in range(8, filters, 8) if filters % s == 0]
     small = [s for s in fits if s <= most]
     return small[-1] if small else fits[0] if fits else filters
+
+
+def _samples(task: Task, form: Windowed) -> int:
+    """How many samples at a time, for such slices."""
+    most = task.machine.sliced // (_slice(task, form) * form.counts[1])
+    return SAMPLES if most >= SAMPLES else max(4, most // 4 * 4)
 
 
 def _rows(task: Task, form: Windowed) -> int:
@@ -122,23 +137,26 @@ def _dense(task: Task, form: Windowed, target: str) -> list[str]:
     bias = f" + {form.bias}.reshape({filters})" if form.bias else ""
     opening = f"N, dtype = len({form.wide}), {form.wide}.dtype"
     if size == filters:
-        made = f"{x}.reshape(N, {channels}) @ {form.kernel_as('cu', 'f')}{bias}"
+        made = f"np.dot({x}.reshape(N, {channels}), {form.kernel_as('cu', 'f')}){bias}"
         return [
             f"N = len({form.wide})",
             f"{target} = {made}",
             f"return {target}.reshape(N, {shape})",
         ]
-    count = filters // size
+    count, samples = filters // size, _samples(task, form)
     return [
         opening,
-        "# in slices small enough for BLAS to read them where they are",
         f"{x} = {x}.reshape(N, {channels})",
-        f"kernel = {form.kernel_as('f', 'cu')}.reshape({count}, {size}, {channels}).swapaxes(1, 2)",
-        f"{target} = np.empty((N, {filters}), dtype)",
-        f"slices = {target}.reshape(N, {count}, {size}).swapaxes(0, 1)",
-        f"for start in range(0, N, {SAMPLES}):",
-        f"    some = slice(start, start + {SAMPLES})",
-        f"    np.matmul({x}[some], kernel, out=slices[:, some])",
+        "if N == 1:",
+        f"    {target} = np.dot({x}, {form.kernel_as('cu', 'f')})",
+        "else:",
+        "    # in slices small enough for BLAS to read them where they are",
+        f"    kernel = {form.kernel_as('f', 'cu')}.reshape({count}, {size}, {channels})",
+        f"    {target} = np.empty((N, {filters}), dtype)",
+        f"    slices = {target}.reshape(N, {count}, {size}).swapaxes(0, 1)",
+        f"    for start in range(0, N, {samples}):",
+        f"        some = slice(start, start + {samples})",
+        f"        np.matmul({x}[some], kernel.swapaxes(1, 2), out=slices[:, some])",
         *([f"{target} +={bias[2:]}"] if bias else []),
         f"return {target}.reshape(N, {shape})",
     ]
@@ -175,7 +193,7 @@ def _kernel(task: Task, form: Windowed, targets: tuple[str, ...]) -> list[str]:
     _, channels, filters, _, places = form.counts
     dy, x = form.narrow, form.wide
     shape = ", ".join(map(str, task.shape(targets[0])))
-    typed = places > 1 or len(targets) > 1
+    typed = places > 1 or len(targets) > 1 or _paired(form)
     opening = [f"N, dtype = len({x}), {x}.dtype" if typed else f"N = len({x})"]
     wide, narrow = [channels], [filters]
     if places > 1:
@@ -185,7 +203,7 @@ def _kernel(task: Task, form: Windowed, targets: tuple[str, ...]) -> list[str]:
         f"{dy} = {dy}.reshape(N, {', '.join(map(str, narrow))})",
     ]
     if places == 1:
-        lines = [*opening, *_outer(task, form)]
+        lines = [*opening, *_outer(task, form, targets[0])]
         order, axis = "cfu" if _turned(form) else "fcu", "0"
     else:
         lines = [
@@ -202,7 +220,7 @@ def _kernel(task: Task, form: Windowed, targets: tuple[str, ...]) -> list[str]:
     return [*lines, f"return {result}, {dy}.sum(axis={axis}, dtype=dtype).reshape({bias})"]
 
 
-def _outer(task: Task, form: Windowed) -> list[str]:
+def _outer(task: Task, form: Windowed, target: str) -> list[str]:
     """dyᵀ · x of all samples of a dense layer, in slices of the filters; or xᵀ · dy.
 
     The kernel's own order: whoever reads its gradient next to the kernel reads both along rows.
@@ -210,19 +228,35 @@ def _outer(task: Task, form: Windowed) -> list[str]:
     _, channels, filters, _, _ = form.counts
     size, dy, x = _slice(task, form), form.narrow, form.wide
     if _turned(form):
-        dy, x, filters = x, dy, channels
+        dy, x, filters, channels = x, dy, channels, filters
     count = filters // size
-    alone = [
+    sliced = f"slices = {dy}.reshape(-1, {count}, {size}).transpose(1, 2, 0)"
+    told = "# in slices small enough for BLAS to read them where they are"
+    made = [told, sliced, f"total = np.matmul(slices, {x})"]
+    if count == 1:
+        made = [f"total = {dy}.T @ {x}"]
+    if _paired(form):
+        name = task.function(target, NAME)[1:]
+        return [
+            "if N == 1:",
+            "    # with a sample of zeros, since BLAS does not multiply one row by one column",
+            f'    rows = _scratch("{name}_rows", (2, {channels}), dtype)',
+            f'    columns = _scratch("{name}_columns", (2, {filters}), dtype)',
+            f"    rows[:1], columns[:1] = {x}, {dy}",
+            f"    {x}, {dy} = rows, columns",
+            *made,
+        ]
+    return [
         "if N == 1:",
         "    # nothing to add up: each entry is one product",
         f"    total = {dy}.T * {x}",
         "else:",
+        *(f"    {line}" for line in made),
     ]
-    if count == 1:
-        return [*alone, f"    total = {dy}.T @ {x}"]
-    return [
-        *alone,
-        "    # in slices small enough for BLAS to read them where they are",
-        f"    slices = {dy}.reshape(N, {count}, {size}).transpose(1, 2, 0)",
-        f"    total = np.matmul(slices, {x})",
-    ]
+
+
+def _paired(form: Windowed) -> bool:
+    """Whether a single sample is multiplied faster by BLAS: most of them."""
+    _, channels, filters, _, _ = form.counts
+    along = filters if _turned(form) else channels
+    return along < LONG and channels * filters > FEW
