@@ -25,23 +25,21 @@ from dataclasses import replace
 from ...machines import Cost
 from ...programs import Function
 from ..planes import indented, listed
-from ..shears import Lines, Sheared
+from ..shearing import bias, copies, kernel, loop, narrow, some
+from ..shears import Sheared
 from ..snippets import snippet
 from ..tasks import Routine, Task
-from ..tiles import FLOAT, starts
+from ..tiles import starts
 from ..windowed import Window, totals
 
 NAME = "sheared"
 EXACT = True
 
-LONG, STRIDED = 0.6, 1.5
-"""What a number costs in a copy of whole planes, and of columns that lie apart."""
+WHOLE = 0.6
+"""What a number costs in a copy of whole planes."""
 
 SINGLE = 4
 """So many single numbers are put to zero in the time of a run."""
-
-CACHES = 2
-"""How many caches a block of groups may fill."""
 
 
 def applies(task: Task) -> Iterator[tuple[str, ...]]:
@@ -51,11 +49,11 @@ def applies(task: Task) -> Iterator[tuple[str, ...]]:
         yield (target,)
         if plan.form.target == "kernel":
             others = [other for other in made if _joint(task, other, target)]
-            bias = totals(task.statements, plan.form)
+            total = totals(task.statements, plan.form)
             yield from ((other, target) for other in others)
-            if bias:
-                yield target, bias
-                yield from ((other, target, bias) for other in others)
+            if total:
+                yield target, total
+                yield from ((other, target, total) for other in others)
 
 
 # -- plans -------------------------------------------------------------------------------------
@@ -64,21 +62,20 @@ def _plan(task: Task, target: str, name: str = "") -> Sheared | None:
     form = task.form(target, "narrow") or task.form(target, "kernel")
     if form is None or not form.plain or form.counts[0] == 1 or len(form.windows) != 2:
         return None
-    plan = Sheared(form, name=name)
+    plan, machine = Sheared(form, name=name), task.machine
     if min(plan.down.taps, plan.across.taps) == 1:
         return None
-    groups, held = form.counts[0], plan.deep * plan.length + plan.tall * plan.room
-    most = min(groups, max(1, CACHES * task.machine.cache // (FLOAT * held)))
-    even = max(b for b in range(1, most + 1) if groups % b == 0)
-    return replace(plan, block=even if 2 * even > most else most)
+    plan = replace(plan, most=plan.most_for(machine))
+    plan = replace(plan, block=plan.block_for(machine))
+    return replace(plan, slices=plan.slices_for(machine))
 
 
-def _joint(task: Task, x: str, kernel: str, name: str = "") -> Sheared | None:
+def _joint(task: Task, x: str, w: str, name: str = "") -> Sheared | None:
     """The gradient of the kernel from the rows of dy that the gradient of x reads, if it can be.
 
     Without strides Σ_i wide[i + d·u + o] · narrow[i] is Σ_a narrow[a − d·u − o] · wide[a].
     """
-    first, second = _plan(task, x), _plan(task, kernel)
+    first, second = _plan(task, x), _plan(task, w)
     if first is None or second is None:
         return None
     form, other = first.form, second.form
@@ -99,7 +96,8 @@ def _joint(task: Task, x: str, kernel: str, name: str = "") -> Sheared | None:
         narrow_labels=other.wide_labels,
         windows=windows,
     )
-    return Sheared(turned, first.block, name)
+    plan = replace(first, form=turned, name=name)
+    return replace(plan, slices=plan.slices_for(task.machine))
 
 
 def _turned(w: Window) -> Window:
@@ -125,52 +123,61 @@ def cost(task: Task, targets: tuple[str, ...], batch: int) -> Cost:
     """Copies into rows, then what each target takes."""
     plans = _plans(task, targets)
     first = plans[0]
-    planes = batch * first.form.counts[0]
-    blocks = batch * -(-first.form.counts[0] // first.block)
-    pace = LONG if first.whole else STRIDED if first.across.stride > 1 else 1
+    planes, turns = batch * first.form.counts[0], _turns(first, batch)
     total = Cost(
-        moved=planes * first.deep * first.length * pace,
+        moved=planes * first.deep * first.plane * (WHOLE if first.whole else 1),
         runs=planes * first.deep * (1 if first.whole else first.down.outputs),
-        calls=blocks * (3 * first.down.taps + 2) + 15,
+        calls=turns * (3 * first.down.taps + 2) + 15,
         scratch=first.block * first.deep * first.length,
     )
     for plan in plans:
         made = _products if plan.form.target == "kernel" else _sums
         total += made(plan, batch)
     if len(targets) > len(plans):
-        total += Cost(moved=planes * first.length / 3, calls=2 * blocks)
+        total += Cost(moved=planes * first.plane / 3, calls=2 * turns)
     return total
+
+
+def _turns(plan: Sheared, batch: int) -> int:
+    """How often the loop over groups and samples goes round."""
+    return -(-batch // plan.most) * -(-plan.form.counts[0] // plan.block)
+
+
+def _stack(plan: Sheared, batch: int) -> tuple[int, int]:
+    """How many products there are in a stack of all samples, and how wide they are."""
+    return -(-batch // plan.most) * plan.form.counts[0], min(batch, plan.most) * plan.plane
 
 
 def _sums(plan: Sheared, batch: int) -> Cost:
     """Two products for every group, the second of as few flops as there are numbers read."""
-    groups, _, filters, *_ = plan.form.counts
-    planes, blocks = batch * groups, batch * -(-groups // plan.block)
+    filters, (stack, wide) = plan.form.counts[2], _stack(plan, batch)
+    planes, parts = batch * plan.form.counts[0], plan.slices
     outside = filters * plan.down.outputs * (len(plan.shifts) - 1) / SINGLE
+    rows = 0 if plan.direct else filters * (1 if plan.filled else plan.down.outputs)
     return Cost(
         (
-            (planes, plan.tall, plan.length, plan.deep + plan.ones),
-            (planes * filters, 1, plan.length, len(plan.shifts)),
+            (stack * parts, plan.tall, wide // parts, plan.deep + plan.ones),
+            (stack * filters, 1, wide, len(plan.shifts)),
         ),
-        moved=planes * plan.length * (plan.tall / 5 + filters * (LONG + 1 - plan.filled)),
-        runs=planes * (outside + (not plan.filled) * filters * plan.down.outputs),
-        calls=blocks * (4 + 2 * len(plan.shifts)),
+        moved=planes * plan.plane * (plan.tall / 5 + filters * (WHOLE + 1 - plan.direct)),
+        runs=planes * (outside + rows),
+        calls=_turns(plan, batch) * (4 + 2 * len(plan.shifts)),
         scratch=plan.block * plan.tall * plan.room,
     )
 
 
 def _products(plan: Sheared, batch: int) -> Cost:
     """Copies shifted sideways, a product for every group."""
-    groups, _, filters, *_ = plan.form.counts
-    planes, blocks = batch * groups, batch * -(-groups // plan.block)
+    filters, (stack, wide) = plan.form.counts[2], _stack(plan, batch)
+    planes, parts = batch * plan.form.counts[0], plan.slices
     outside = filters * plan.down.outputs * (len(plan.shifts) - 1) / SINGLE
     whole = plan.filled and plan.pitch == plan.across.size
-    runs, pace = (plan.tall, LONG) if whole else (plan.tall * plan.down.outputs, 1)
+    runs, pace = (plan.tall, WHOLE) if whole else (plan.tall * plan.down.outputs, 1)
     return Cost(
-        ((planes, plan.deep, plan.tall, plan.length),),
-        moved=planes * plan.length * (plan.tall * pace + (plan.tall + plan.deep) / 3),
+        ((stack * parts, plan.deep // parts, plan.tall, wide),),
+        moved=planes * plan.plane * (plan.tall * pace + (plan.tall + plan.deep) / 3),
         runs=planes * (outside + runs),
-        calls=blocks * (4 + 4 * len(plan.shifts)) + 5,
+        calls=_turns(plan, batch) * (4 + 4 * len(plan.shifts)) + 5,
         scratch=plan.block * plan.tall * plan.room,
     )
 
@@ -180,50 +187,35 @@ def lower(task: Task, targets: tuple[str, ...]) -> Routine:
     """``_y_sheared(x, w, b)``, ``_dw_sheared(dy, x)`` or ``_dx_dw_db_sheared(dy, x, w)``."""
     name = task.function("_".join(targets), NAME)
     plans = _plans(task, targets, name[1:])
-    shares = [plans[0].copies()]
-    shares += [
-        plan.kernel(target) if plan.form.target == "kernel" else plan.narrow(target)
-        for plan, target in zip(plans, targets, strict=False)
+    first, form = plans[0], plans[0].form
+    shares = [copies(first)]
+    for plan, target in zip(plans, targets, strict=False):
+        shares.append((kernel if plan.form.target == "kernel" else narrow)(plan, target))
+    dy = form.wide if len(plans) > 1 else form.narrow
+    shares += [bias(plans[-1], target, dy) for target in targets[len(plans) :]]
+    round_ = [
+        *(line for share in shares for line in share.opened),
+        *loop(first),
+        *indented([line for share in shares for line in share.inner]),
+        *(line for share in shares for line in share.closed),
     ]
-    shares += [_bias(plans, target) for target in targets[len(plans) :]]
-    form = plans[0].form
-    body = [f"N, dtype = len({form.wide}), {form.wide}.dtype"]
-    body += [line for share in shares for line in share.before]
-    opened = [line for share in shares for line in share.opened]
-    inner = ["for n in range(N):", *indented([line for s in shares for line in s.inner])]
-    closed = [line for share in shares for line in share.closed]
-    loop = [*opened, *inner, *closed]
-    if plans[0].some:
-        loop = [f"for g in {starts(form.counts[0], plans[0].block)}:", *indented(loop)]
-    body += [*loop, *(line for share in shares for line in share.after)]
-    body.append(f"return {', '.join(_result(task, plans, t) for t in targets)}")
-    given = ("len", "max", "range", "_scratch", "_windows")
+    if some(first):
+        round_ = [f"for g in {starts(form.counts[0], first.block)}:", *indented(round_)]
+    body = [
+        f"N, dtype = len({form.wide}), {form.wide}.dtype",
+        *(line for share in shares for line in share.before),
+        *round_,
+        *(line for share in shares for line in share.after),
+        f"return {', '.join(_result(task, target) for target in targets)}",
+    ]
+    given = ("len", "max", "min", "range", "_scratch", "_windows")
     code = snippet("\n".join(body))
     function = Function(name, _parameters(plans), code, (_told(plans, targets),), "", given)
     return Routine(targets, function)
 
 
-def _bias(plans: tuple[Sheared, ...], target: str) -> Lines:
-    """The gradient of a bias: dy times ones, as long as it is close."""
-    plan, dy = (plans[0], "block") if len(plans) > 1 else (plans[-1], "other")
-    groups, channels, filters, _, _ = plan.form.counts
-    many = channels if dy == "block" else filters
-    places = [w.size if dy == "block" else w.outputs for w in plan.form.windows]
-    count = places[0] * places[1]
-    return Lines(
-        before=[
-            f"all_places = np.ones({count}, dtype)",
-            f"{target} = np.empty(({groups}, {many}), dtype)",
-        ],
-        opened=[f"bias = np.zeros(({plan.block}, {many}), dtype)"],
-        inner=[f"bias += {dy}.reshape({plan.block}, {many}, {count}) @ all_places"],
-        closed=[f"{target}[{plan.some or '...'}] = bias"],
-    )
-
-
-def _result(task: Task, plans: tuple[Sheared, ...], target: str) -> str:
+def _result(task: Task, target: str) -> str:
     lead = ["N"] if task.tensor(target).batched else []
-    del plans
     return f"{target}.reshape({listed([*lead, *task.shape(target)])})"
 
 
