@@ -28,6 +28,9 @@ EXACT = True
 LEAST = 8
 """Filters that a product should have at least."""
 
+NEAREST = 32 * 1024
+"""Bytes of a kernel that stays in the nearest cache while rows pass."""
+
 
 def applies(task: Task) -> Iterator[tuple[str, ...]]:
     """Targets that are the narrow side of Φ where windows overlap along the first axis."""
@@ -117,20 +120,16 @@ def cost(task: Task, targets: tuple[str, ...], batch: int) -> Cost:
     filters, tiles = form.counts[2], batch * blocks.count
     high = blocks.rows + blocks.reach
     runs = blocks.width // form.windows[-1].outputs
+    kernel = filters * blocks.depth
+    again = tiles * blocks.rows if FLOAT * kernel > NEAREST else 1
+    sides = (blocks.filters, blocks.width, blocks.depth)
     return Cost(
-        (
-            (
-                tiles * blocks.rows * filters // blocks.filters,
-                blocks.filters,
-                blocks.width,
-                blocks.depth,
-            ),
-        ),
+        ((tiles * blocks.rows * filters // blocks.filters, *sides),),
         moved=tiles * high * blocks.block * blocks.width
-        + tiles * blocks.rows * filters * blocks.depth
+        + again * kernel
         + 2 * batch * form.counts[1] * prod(w.size for w in form.windows),
         runs=tiles * high * blocks.block * runs + batch * form.windows[0].size * form.counts[1],
-        calls=tiles * 4 + batch + 8,
+        calls=2 + 0.5 * batch + (1 if blocks.count == 1 else 3) * tiles,
         scratch=high * blocks.block * blocks.width,
     )
 

@@ -87,9 +87,10 @@ def cost(task: Task, targets: tuple[str, ...], batch: int) -> Cost:
     runs, rows = laid // (1 if last.stride > 1 else last.outputs), _slice(form, task)
     return Cost(
         ((batch * first * depth // rows, rows, filters, places),),
-        moved=batch * (channels * size + laid + 2 * first * depth * filters + filters * places),
+        moved=batch * (channels * size + laid + 2 * first * depth * filters)
+        + batch * (len(targets) - 1) * filters * places,
         runs=batch * (channels * size // last.size + runs),
-        calls=3 + 2.5 * batch + len(targets),
+        calls=3 + 1.3 * batch + 1.5 * (len(targets) - 1),
         scratch=laid + first * depth * filters,
     )
 
