@@ -86,12 +86,17 @@ class Blocks:
 
     @classmethod
     def of(cls, form: Windowed, outputs: tuple[int, ...], machine: Machine) -> Blocks:
-        """As many tiles as two arrays of them leave in the cache, but a few at least."""
+        """As many tiles as two arrays of them leave in the cache, but a few at least.
+
+        Where products at the points of as many need no packing, not more than that.
+        """
         axes = [Axis.of(w, m) for w, m in zip(form.windows, outputs, strict=True)]
         groups, channels, filters, *_ = form.counts
         points = prod(axis.size for axis in axes)
         numbers = 2 * machine.cache // FLOAT
         most = max(FEW, numbers // (points * groups * max(channels, filters)))
+        unpacked = machine.sliced // (channels * filters)
+        most = min(most, unpacked) if unpacked >= FEW else most
         first = axes[0]
         row = first.phases * prod(a.phases * a.count for a in axes[1:])
         blocks = -(-first.count // max(1, most // row))
@@ -115,6 +120,14 @@ class Blocks:
         """Tiles of one sample in a block."""
         count = prod(axis.phases * axis.count for axis in self.axes[1:])
         return self.axes[0].phases * self.rows * count
+
+    def some(self, machine: Machine) -> int:
+        """Tiles of a product at a point that BLAS does not pack, if it would pack all; or 0."""
+        groups, channels, filters, *_ = self.form.counts
+        most = machine.sliced // (channels * filters)
+        if groups > 1 or self.tiles * self.samples <= most:
+            return 0
+        return max((k for k in range(8, most + 1) if self.tiles % k == 0), default=0)
 
     @property
     def count(self) -> int:

@@ -153,7 +153,7 @@ class Writer:
         made = self.laying.scratch("kernels", (self.blocks.points, width))
         return [
             f"# the kernel at each of {self.blocks.points} points",
-            f"taps = {flat}",
+            f"taps = np.ascontiguousarray({flat})" if order == "fc" else f"taps = {flat}",
             f"kernels = {made}",
             self._transformed(_local("G", False), "taps", "kernels", taps, width),
             f"kernels = kernels.reshape({listed(shape)})",
@@ -303,6 +303,17 @@ class Writer:
         one, two = self._stack(left, first), self._stack(right, second)
         if result.endswith("t"):
             raise ValueError(f"{made} has its tiles last")
+        if "t" in result and (some := self.blocks.some(self.task.machine)):
+            last = self.blocks.channels if first.endswith("c") else self.blocks.filters
+            made_last = self.blocks.filters if first.endswith("c") else self.blocks.channels
+            points = self.blocks.points
+            cut = f"{made}[:{points}]" if made == self.nested.biased else made
+            return [
+                "# some tiles at a time, so few that BLAS reads them where they are",
+                f"given = {left}.reshape({points}, -1, {some}, {last})",
+                f"np.matmul(given, {right}[:, None], "
+                f"out={cut}.reshape({points}, -1, {some}, {made_last}))",
+            ]
         if "t" in result:
             return [f"np.matmul({one}, {two}, out={self._stack(made, result)})"]
         first = "n" if self.blocks.count == 1 else "n + top"

@@ -16,13 +16,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import cache
 from itertools import product
-from math import prod
 
 from ...bilinear import adjoint, correlation
 from ...machines import Cost, Machine
 from ...programs import Function
 from ...toom import Toom, toom
 from ..patches import Blocks
+from ..prices import priced
 from ..snippets import snippet
 from ..tasks import Routine, Task
 from ..transforms import constants
@@ -37,8 +37,6 @@ ERROR = 2e-5
 """What a float32 result may be off, relative to its largest entry."""
 SEEN = {2: 4e-7, 3: 4e-7, 4: 8e-7, 5: 1.5e-6, 6: 3e-6, 7: 9e-6}
 """Points along an axis → how far float32 results were off on layers of 32 to 512 channels."""
-SLICE, RUN = 512, 2.5
-"""Columns of a slice of a transform; how much a run of channels costs beside others."""
 
 
 def applies(task: Task) -> Iterator[tuple[str, ...]]:
@@ -86,7 +84,7 @@ def _blocks(form: Windowed, machine: Machine) -> Blocks:
     """The outputs of a tile along each axis, by the cost of a few samples."""
     choices = [[1] if w.taps == 1 else _sizes(w.taps, w.outputs) for w in form.windows]
     every = [Blocks.of(form, outputs, machine) for outputs in product(*choices)]
-    return min(every, key=lambda b: _cost(b, ("narrow",), 4).seconds(machine))
+    return min(every, key=lambda b: priced(b, ("narrow",), 4, machine).seconds(machine))
 
 
 def _form(task: Task, targets: tuple[str, ...]) -> tuple[Windowed, dict[str, str]]:
@@ -105,64 +103,7 @@ def _form(task: Task, targets: tuple[str, ...]) -> tuple[Windowed, dict[str, str
 def cost(task: Task, targets: tuple[str, ...], batch: int) -> Cost:
     """The transforms and the products between them."""
     form, sides = _form(task, targets)
-    return _cost(_blocks(form, task.machine), tuple(sides), batch)
-
-
-def _cost(blocks: Blocks, sides: tuple[str, ...], batch: int) -> Cost:
-    """All sides share what is done to patches; each adds its own product and transform."""
-    outer = -(-batch // blocks.samples) * blocks.count
-    tiles = batch * blocks.count * blocks.tiles / outer  # of a block
-    total = _shared(blocks, batch, outer, several=len(sides) > 1)
-    if "narrow" in sides or "kernel" in sides:
-        total += _moved(blocks, outer, tiles, "wide", blocks.points, 2)
-    rows = blocks.outputs
-    total += _moved(blocks, outer, tiles, "narrow", rows, 4 if "narrow" in sides else 3)
-    for side in sides:
-        total += _own(blocks, outer, tiles, side)
-    return total
-
-
-def _shared(blocks: Blocks, batch: int, outer: float, *, several: bool) -> Cost:
-    """Samples laid out, kernels read, calls."""
-    groups, channels, filters, *_ = blocks.form.counts
-    inputs, places = (prod(blocks.lengths(side)) for side in ("wide", "narrow"))
-    kernel = blocks.points * groups * channels * filters
-    tiles = blocks.points * blocks.tiles * blocks.samples
-    return Cost(
-        moved=3.0 * batch * (inputs * blocks.channels + places * blocks.filters)
-        + outer * kernel * (1 if several else 0.5),
-        calls=outer * 12 + batch * 4 + 20,
-        scratch=tiles * (2 * blocks.channels + blocks.filters) + kernel * (2 if several else 1),
-    )
-
-
-def _moved(blocks: Blocks, outer: float, tiles: float, side: str, rows: int, often: float) -> Cost:
-    """A transform from or to ``rows`` entries, and patches copied from or to their places."""
-    depth = tiles * (blocks.channels if side == "wide" else blocks.filters)
-    slices = max(1.0, depth // SLICE)
-    return Cost(
-        ((outer * slices, rows, round(depth / slices), blocks.points),),
-        moved=outer * depth * (often * rows + (blocks.points / 2 if side == "narrow" else 0)),
-        runs=outer * RUN * rows * tiles,
-    )
-
-
-def _own(blocks: Blocks, outer: float, tiles: float, side: str) -> Cost:
-    """The products at the points, and what is made of them."""
-    groups, channels, filters, taps, _ = blocks.form.counts
-    kernel, points = groups * channels * filters, blocks.points
-    often, few = outer * points * groups, max(1, round(tiles))
-    over = Cost(((1, points, kernel, taps),), (points + 2 * taps) * kernel, taps * kernel / 4)
-    match side:
-        case "narrow":
-            return over + Cost(((often, few, filters, channels),))
-        case "kernel":
-            made = (often, channels, filters, few), (1, taps, kernel, points)
-            return Cost(made, (2 * outer + 1) * points * kernel)
-        case "wide":
-            back = _moved(blocks, outer, tiles, "wide", points, 3)
-            return over + back + Cost(((often, few, channels, filters),), calls=25)
-    return Cost()
+    return priced(_blocks(form, task.machine), sides, batch, task.machine)
 
 
 def lower(task: Task, targets: tuple[str, ...]) -> Routine:

@@ -1,0 +1,136 @@
+"""What a bilinear program over tiles costs: its products, and what is moved between them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from math import prod
+
+from ..machines import FLOAT, Cost, Machine
+from .nested import Nested
+from .patches import Blocks
+
+IN, OUT = 3.5, 5.0
+"""Numbers moved for each that is turned: until channels are last, and until they are first."""
+SLICE = 2048
+"""Columns of a slice of the kernel's transform."""
+
+
+def priced(blocks: Blocks, sides: Collection[str], batch: int, machine: Machine) -> Cost:
+    """The transforms, the products at the points, and the samples laid out before and after."""
+    often = -(-batch // blocks.samples) * blocks.count  # blocks
+    share = batch * blocks.count / often  # samples of one
+    total = _kernels(blocks, sides, often, machine)
+    for side in ("wide", "narrow") if "kernel" in sides else ("wide",):
+        total += _loaded(blocks, side, batch) + _ahead(blocks, side, often, share)
+    for side in sides:
+        total += _points(blocks, side, often, share, machine)
+    if "narrow" in sides:
+        total += _outputs(blocks, often, share, batch)
+    if "wide" in sides:
+        total += _back(blocks, often, share, batch)
+    rooms = 3 if "kernel" in sides else 2
+    deep = blocks.points * blocks.tiles * blocks.samples * max(blocks.channels, blocks.filters)
+    groups, channels, filters, *_ = blocks.form.counts
+    kernel = blocks.points * groups * channels * filters
+    return total + Cost(scratch=rooms * deep + kernel * (2 if "kernel" in sides else 1))
+
+
+def _kernels(blocks: Blocks, sides: Collection[str], often: float, machine: Machine) -> Cost:
+    """The kernel to its points, or its gradient back; and how often each is read."""
+    groups, channels, filters, taps, _ = blocks.form.counts
+    kernel, points = groups * channels * filters, blocks.points
+    slices, held = max(1.0, kernel / SLICE), FLOAT * points * kernel
+    width, total = round(kernel / slices), Cost(calls=15)
+    if "narrow" in sides or "wide" in sides:
+        again = 1.5 * often * held / (held + machine.far)  # from memory at every block
+        made = Cost(((slices, points, width, taps),), (points + taps + again * points) * kernel)
+        total += made + Cost(runs=taps * kernel / 8)
+    if "kernel" in sides:
+        back = Cost(((slices, taps, width, points),), (points + taps) * kernel)
+        total += back + Cost(moved=0.7 * often * points * kernel)
+    return total
+
+
+def _loaded(blocks: Blocks, side: str, batch: int) -> Cost:
+    """Samples with their channels last."""
+    form = blocks.form
+    if side == "wide":
+        return Cost(moved=IN * batch * blocks.channels * prod(w.size for w in form.windows))
+    return Cost(moved=IN * batch * blocks.filters * prod(w.outputs for w in form.windows))
+
+
+def _along(blocks: Blocks, side: str) -> tuple[int, int, int]:
+    """Channels, lines of a sample in a block, and tiles in a line."""
+    channels = blocks.channels if side == "wide" else blocks.filters
+    return channels, blocks.phases * blocks.lines(side), blocks.across
+
+
+def _outer(blocks: Blocks, often: float, share: float, channels: int, rows: int, deep: int) -> Cost:
+    """A product along the outer axis: so many rows are made of so many for every tile."""
+    if blocks.outer is None:
+        return Cost()
+    stack = blocks.phases * blocks.along(blocks.outer) * blocks.axes[blocks.inner].size
+    wide = max(1, round(share * blocks.across * channels))
+    return Cost(((often * stack, rows, wide, deep),), calls=2 * often)
+
+
+def _ahead(blocks: Blocks, side: str, often: float, share: float) -> Cost:
+    """Entries to points."""
+    channels, lines, across = _along(blocks, side)
+    inner, wide = blocks.axes[blocks.inner], side == "wide"
+    entries = inner.size if wide else inner.outputs
+    total = Cost(((often * share * lines * across, inner.size, channels, entries),), calls=often)
+    if blocks.outer is not None:
+        axis = blocks.axes[blocks.outer]
+        total += _outer(
+            blocks, often, share, channels, axis.size, axis.size if wide else axis.outputs
+        )
+    return total
+
+
+def _points(blocks: Blocks, side: str, often: float, share: float, machine: Machine) -> Cost:
+    """The products at the points."""
+    groups, channels, filters, *_ = blocks.form.counts
+    stack, tiles = often * blocks.points * groups, max(1, round(share * blocks.tiles))
+    if side == "kernel":
+        return Cost(((stack, channels, filters, tiles),), calls=4 * often)
+    if side == "total":
+        places = prod(w.outputs for w in blocks.form.windows)
+        return Cost(moved=0.5 * often * share / blocks.count * places * blocks.filters)
+    if some := blocks.some(machine):
+        stack, tiles = stack * tiles / some, some
+    sides = (filters, channels) if side == "narrow" else (channels, filters)
+    return Cost(((stack, tiles, *sides),), calls=2 * often)
+
+
+def _outputs(blocks: Blocks, often: float, share: float, batch: int) -> Cost:
+    """Points to outputs, in the order of the result."""
+    filters, lines, across = _along(blocks, "narrow")
+    inner, total = blocks.axes[blocks.inner], Cost(calls=6 * often)
+    if blocks.outer is not None:
+        axis = blocks.axes[blocks.outer]
+        total += _outer(blocks, often, share, filters, axis.outputs, axis.size)
+    stack = often * share * lines * across
+    if Nested(blocks).turning:
+        return total + Cost(((stack, filters, inner.outputs, inner.size),))
+    made = OUT * batch * filters * prod(w.outputs for w in blocks.form.windows)
+    return total + Cost(((stack, inner.outputs, filters, inner.size),), moved=made)
+
+
+def _back(blocks: Blocks, often: float, share: float, batch: int) -> Cost:
+    """Points to inputs, of which neighbours share some."""
+    channels, lines, across = _along(blocks, "wide")
+    inner, stack = blocks.axes[blocks.inner], often * share * lines * across
+    shared = inner.size - inner.outputs
+    total = Cost(
+        tuple((stack, rows, channels, inner.size) for rows in (inner.outputs, shared)),
+        moved=1.5 * stack * shared * channels
+        + OUT * batch * channels * prod(w.size for w in blocks.form.windows),
+        runs=stack,
+        calls=8 * often,
+    )
+    if blocks.outer is not None:
+        axis = blocks.axes[blocks.outer]
+        for rows in (axis.outputs, axis.size - axis.outputs):
+            total += _outer(blocks, often, share, channels, rows, axis.size)
+    return total
