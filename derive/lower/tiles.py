@@ -39,7 +39,8 @@ class Tiles:
     def of(cls, form: Windowed, machine: Machine, *, even: bool = False) -> Tiles:
         """The tallest tile whose columns stay near the cache; it divides all rows if ``even``.
 
-        Otherwise it divides them if that costs less than half of its height.
+        Otherwise it divides them if that costs less than half of its height, or all tiles are as
+        low as their number allows.
         """
         groups, channels, _, taps, places = form.counts
         outputs = form.windows[0].outputs
@@ -63,8 +64,7 @@ class Tiles:
         outputs, places = form.windows[0].outputs, form.counts[-1]
         rows = min(outputs, most)
         whole = max(r for r in range(1, rows + 1) if outputs % r == 0)
-        if even or whole * 2 > rows:
-            rows = whole
+        rows = whole if even or whole * 2 > rows else -(-outputs // -(-outputs // rows))
         return cls(rows, -(-outputs // rows), rows * (places // outputs), outputs)
 
     @property
@@ -119,8 +119,8 @@ def windows_of(form: Windowed, buffer: str, rows: int) -> list[str]:
     """Lines that make ``padded``, its ``inner`` part, and ``shape`` and ``steps`` of a tile's view.
 
     ``padded`` is one sample with zeros around it, kept between calls: only ``inner`` is ever
-    written. The view is (groups, channels, taps..., rows, positions...), without groups if
-    there is one; ``steps`` are its strides in numbers.
+    written; without the name of a buffer it is made here. The view is (groups, channels, taps...,
+    rows, positions...), without groups if there is one; ``steps`` are its strides in numbers.
     """
     groups, channels = form.counts[:2]
     sizes = [w.padded for w in form.windows]
@@ -134,8 +134,9 @@ def windows_of(form: Windowed, buffer: str, rows: int) -> list[str]:
     if groups > 1:
         shape, steps, lead = [groups, *shape], [channels * prod(sizes), *steps], [groups, channels]
     inner = ", ".join(f"{w.low} : {w.low + w.size}" for w in form.windows)
+    room = f"({_listed([*lead, *sizes])}), dtype)"
     return [
-        f'padded = _scratch("{buffer}", ({_listed([*lead, *sizes])}), dtype)',
+        f'padded = _scratch("{buffer}", {room}' if buffer else f"padded = np.zeros({room}",
         f"inner = padded[{':, ' * len(lead)}{inner}]",
         f"shape, steps = ({_listed(shape)}), ({_listed(steps)})",
     ]
