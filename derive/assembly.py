@@ -85,18 +85,28 @@ def programs(
     ``tunings`` are measurements by layer, ``asked`` as for :func:`derive.lower.lower`.
     """
     from .lower import lower
+    from .orders import innermost
     from .reuse import spare
 
+    network = derivation.network
     made: dict[str, Program] = {}
     every = {node.name: {**asked, **inside(derivation, node)} for node, _ in derivation.pairs()}
     for name, tuning in (tunings or {}).items():
         every[name]["tuning"] = tuning
-    for node, one in derivation.pairs():
+    # ahead it is known in which order the data come, and then, back, the gradients
+    for node, one in (*derivation.pairs(), *reversed([*derivation.pairs()])):
+        every[node.name]["innermost"] = innermost(network, node, made)
         made[node.name] = lower(one, **every[node.name])
     for node, one in derivation.pairs():
-        if over := spare(derivation.network, node, made):
+        if over := spare(network, node, made):
             made[node.name] = lower(one, spare=over, **every[node.name])
     return tuple(made.values())
+
+
+def named(derivation: NetworkDerivation, made: tuple[Program, ...]) -> dict[str, Program]:
+    """The programs of layers by their names."""
+    names = [node.name for node in derivation.network.nodes]
+    return dict(zip(names, made, strict=True))
 
 
 def inside(derivation: NetworkDerivation, node: Node) -> dict[str, Any]:
@@ -107,10 +117,13 @@ def inside(derivation: NetworkDerivation, node: Node) -> dict[str, Any]:
 
 def kernel(derivation: NetworkDerivation, **asked: Any) -> str:
     """The source of kernel.py; ``asked`` as for :func:`programs`."""
+    from .orders import results
     from .render.network import network
 
     ahead = computed(derivation)
-    return network(ahead, programs(ahead, **asked), derivation.network)
+    made = programs(ahead, **asked)
+    turned = results(ahead.network, named(ahead, made))
+    return network(ahead, made, derivation.network, turned)
 
 
 def prove(
@@ -148,8 +161,8 @@ def make(
         tunings = measured(derivation, recorded, exact=options.exact_order)
     asked: dict[str, Any] = {"exact": options.exact_order, "tunings": tunings}
     ahead = computed(derivation)
-    made_of = zip(ahead.network.nodes, programs(ahead, **asked), strict=True)
-    choices = {node.name: program.choices for node, program in made_of}
+    found = named(ahead, programs(ahead, **asked))
+    choices = {name: program.choices for name, program in found.items()}
     made = prove(derivation, kernel(derivation, **asked), progress, choices)
     return replace(made, tunings=tuple(tunings.items()))
 

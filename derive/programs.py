@@ -192,7 +192,8 @@ class Call:
     ``multiply_adds`` are those of matrix products, a sample; ``scratch`` the bytes, in float32,
     of the buffers that are kept; ``seconds`` what the least batch takes: ``measured``, or as the
     cost model has it. ``keeps`` is what it hands on behind the targets. ``tooms`` has the
-    matrices of every axis that is summed by Cook and Toom's method.
+    matrices of every axis that is summed by Cook and Toom's method. ``innermost``: its results
+    have their samples innermost in memory.
     """
 
     targets: tuple[str, ...]
@@ -204,6 +205,7 @@ class Call:
     measured: bool = False
     keeps: tuple[str, ...] = ()
     tooms: tuple[Toom, ...] = ()
+    innermost: bool = False
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import combinations, pairwise
-from math import inf, log
+from math import inf, log, prod
 
+from ..expressions import reads
+from ..machines import Cost
 from . import general
 from .strategies import strategies
 from .tasks import Strategy, Task
@@ -62,9 +64,20 @@ def estimate(task: Task) -> Price:
 
     def price(group: Group, batch: int) -> float:
         strategy, targets = group
-        return strategy.cost(task, targets, batch).seconds(task.machine)
+        cost = strategy.cost(task, targets, batch)
+        if not getattr(strategy, "INNERMOST", False):
+            cost += _turned(task, targets, batch)
+        return cost.seconds(task.machine)
 
     return price
+
+
+def _turned(task: Task, targets: tuple[str, ...], batch: int) -> Cost:
+    """What it costs to read arrays whose samples lie innermost, sample by sample."""
+    statements = [s for t in targets for s in task.statements[t][-1]]
+    names = {read.tensor for s in statements for read in reads(s.rhs)}
+    found = [n for n in names & {*task.innermost} if batch > 1 and not task.turns(n, batch)]
+    return Cost(moved=sum(4 * batch * prod(task.shape(name)) for name in found))
 
 
 def timed(seconds: Mapping[tuple[str, tuple[str, ...], int], float]) -> Price:

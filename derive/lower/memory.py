@@ -31,6 +31,8 @@ def scratch(functions: Iterable[Function]) -> int:
                     found[f"{function.name} {number}"] = FLOAT * prod(map(_size, sizes))
                 case Invoke("_scratch" | "_diagonals", (Literal(name), Tuple(sizes), *_)):
                     found[f"{name} {sizes}"] = FLOAT * prod(map(_size, sizes))
+                case Invoke("_shared", (Literal(name), size, *_)):  # as large as it ever is
+                    found[name] = max(found.get(name, 0), FLOAT * _size(size))
                 case Invoke("_scratch" | "_diagonals", _):
                     raise ValueError(
                         f"{function.name}: the sizes of a buffer are to be written out"

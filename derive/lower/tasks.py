@@ -25,7 +25,8 @@ class Task:
     stands in front of the names of private functions. With ``keep``, as inside a network, the
     forward pass hands on what it has: a backward routine may take y. ``spare`` are arrays that
     nobody reads afterwards: a routine may overwrite them. ``kept`` are arrays that the forward
-    routine hands on beside y, and that the backward routine takes.
+    routine hands on beside y, and that the backward routine takes. ``innermost``: the arrays that
+    come with their samples innermost in memory → from so many samples on.
     """
 
     equation: Equation
@@ -37,6 +38,11 @@ class Task:
     keep: bool = False
     spare: tuple[str, ...] = ()
     kept: tuple[str, ...] = ()
+    innermost: Mapping[str, int] = field(default_factory=dict)
+
+    def turns(self, array: str, batch: int) -> bool:
+        """Whether an array's samples do not lie innermost yet; those of one sample always do."""
+        return batch > 1 and batch < self.innermost.get(array, batch + 1)
 
     def form(self, target: str, side: str) -> Windowed | None:
         """The form of a target that makes the given side of Φ, if there is one."""
@@ -86,7 +92,8 @@ class Strategy(Protocol):
 
     ``NAME`` is what it is called, ``EXACT`` whether small integers stay exact. It may have
     ``keeps(task, targets)`` as well: the names of the arrays that its forward routine can hand on,
-    or that its backward routine would take.
+    or that its backward routine would take; and ``INNERMOST``, if arrays with their samples
+    innermost in memory are what it takes and gives.
     """
 
     NAME: str

@@ -24,6 +24,7 @@ HELPERS = {
     "_sigmoid": "sigmoid.py.j2",
     "_scratch": "scratch.py.j2",
     "_room": "room.py.j2",
+    "_shared": "shared.py.j2",
     "_split": "split.py.j2",
     "_windows": "windows.py.j2",
     "_transform": "transform.py.j2",
@@ -34,7 +35,7 @@ HELPERS = {
 NEEDED = {"_diagonals": ("_scratch", "_windows")}
 """Helper → those that it calls itself."""
 
-THREADING = {"_scratch", "_room", "_split"}
+THREADING = {"_scratch", "_room", "_shared", "_split"}
 """Helpers that need the module ``threading``."""
 
 

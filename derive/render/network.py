@@ -21,11 +21,15 @@ from .wiring import Wiring
 
 
 def network(
-    derivation: NetworkDerivation, programs: tuple[Program, ...], written: Network | None = None
+    derivation: NetworkDerivation,
+    programs: tuple[Program, ...],
+    written: Network | None = None,
+    turned: tuple[bool, bool] = (False, False),
 ) -> str:
     """The source text; the same derivation gives the same bytes.
 
     ``written`` is the network in the order in which it was written, if that is another.
+    ``turned``: whether y and ∂L/∂x may come with their samples innermost in memory.
     """
     net = derivation.network
     called = {name for program in programs for name in kernel.called(program)}
@@ -35,7 +39,7 @@ def network(
         "docstring": documented(_docstring(derivation, written or net)),
         "shapes": [f'"{name}": {shape},' for name, shape in _shapes(derivation).items()],
         "equations": list(_equations(derivation)),
-        "functions": _public(derivation, Wiring(derivation, programs)),
+        "functions": _public(derivation, Wiring(derivation, programs), turned),
         "layers": [
             f
             for group in zip(net.nodes, derivation.derivations, programs, strict=True)
@@ -145,7 +149,9 @@ def _equations(derivation: NetworkDerivation) -> list[str]:
 
 
 # -- the whole network ---------------------------------------------------------------------
-def _public(derivation: NetworkDerivation, wiring: Wiring) -> list[FunctionText]:
+def _public(
+    derivation: NetworkDerivation, wiring: Wiring, turned: tuple[bool, bool]
+) -> list[FunctionText]:
     net = derivation.network
     x, y = _named(INPUT, net.shape(INPUT)), _named("y", net.shape(net.result))
     result = net.result if net.body else "x.copy()"
@@ -157,15 +163,19 @@ def _public(derivation: NetworkDerivation, wiring: Wiring) -> list[FunctionText]
                 f"arrays, batch = _arrays(params, {INPUT}={INPUT})",
                 f'{INPUT} = arrays["{INPUT}"]',
                 *wiring.forward(net.body, keep=False),
-                f"return {result}{_batched(net.shape(net.result))}",
+                f"return {_usual(result, turned[0])}{_batched(net.shape(net.result))}",
             ],
         )
     ]
     if net.loss:
-        functions += [_loss(derivation, wiring), _gradients(derivation, wiring, "loss")]
-    else:
-        functions.append(_gradients(derivation, wiring, ""))
+        functions.append(_loss(derivation, wiring))
+    functions.append(_gradients(derivation, wiring, bool(net.loss), turned[1]))
     return [*functions, _init(derivation)]
+
+
+def _usual(array: str, turned: bool) -> str:
+    """An array that a caller gets: its last axis is the last one in memory too."""
+    return f"np.ascontiguousarray({array})" if turned else array
 
 
 def _batched(shape: tuple[int, ...]) -> str:
@@ -199,7 +209,9 @@ def _taken(names: tuple[str, ...], *, batch: bool) -> list[str]:
     return [f"arrays, {kept} = _arrays(params, {given})", f"{', '.join(names)} = {values}"]
 
 
-def _gradients(derivation: NetworkDerivation, wiring: Wiring, loss: str) -> FunctionText:
+def _gradients(
+    derivation: NetworkDerivation, wiring: Wiring, loss: bool, turned: bool
+) -> FunctionText:
     net = derivation.network
     grads = [
         f'"{name}": d_{node.name}_{tensor.name},'
@@ -214,7 +226,8 @@ def _gradients(derivation: NetworkDerivation, wiring: Wiring, loss: str) -> Func
     body = [*_taken(first, batch=True), *wiring.forward(nodes, keep=True)]
     body += [] if loss else [f"d_{last} = dy"]
     body += [*lines, "grads = {", *(f"    {line}" for line in grads), "}"]
-    to_input.append(f'grads["{INPUT}"] = d_{INPUT}{_batched(net.shape(INPUT))}')
+    dx = _usual(f"d_{INPUT}", turned)
+    to_input.append(f'grads["{INPUT}"] = {dx}{_batched(net.shape(INPUT))}')
     body += [
         "if input_gradient:",
         *(f"    {line}" for text in to_input for line in text.split("\n")),

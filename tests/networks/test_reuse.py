@@ -176,7 +176,14 @@ def test_the_networks_input_and_result_are_never_written_over() -> None:
 def test_columns_that_are_kept_are_those_that_would_be_made_again(dtype: str) -> None:
     text = "conv 5x5 filters=6 padding=2 bias > relu > flatten > dense 3 > cross_entropy"
     derivation = assembly.derive(derive.network(text, input=(1, 28, 28)))
-    source = assembly.kernel(derivation)
+    wanted = {"y": "columns", "dw": "correlate", "db": "correlate"}
+    programs = [
+        lower(
+            one, **assembly.inside(derivation, node), wanted=wanted if node.name == "conv1" else {}
+        )
+        for node, one in derivation.pairs()
+    ]
+    source = network(derivation, tuple(programs))
     net = module(source, "net")
     assert "conv1_columns = _conv1_forward(" in source
     x, _, params = point(net, 2)
