@@ -28,9 +28,6 @@ EXACT = True
 LEAST = 8
 """Filters that a product should have at least."""
 
-NEAREST = 32 * 1024
-"""Bytes of a kernel that stays in the nearest cache while rows pass."""
-
 
 def applies(task: Task) -> Iterator[tuple[str, ...]]:
     """Targets that are the narrow side of Φ where windows overlap along the first axis."""
@@ -114,19 +111,19 @@ class Blocks:
 
 
 def cost(task: Task, targets: tuple[str, ...], batch: int) -> Cost:
-    """One product of (F, C·K) and (C·K, width) for every row, which reads the whole kernel."""
+    """One product of (F, C·K) and (C·K, width) for every row."""
     form = _form(task, targets)
     blocks = Blocks.of(task, form)
     filters, tiles = form.counts[2], batch * blocks.count
     high = blocks.rows + blocks.reach
     runs = blocks.width // form.windows[-1].outputs
-    kernel = filters * blocks.depth
-    again = tiles * blocks.rows if FLOAT * kernel > NEAREST else 1
-    sides = (blocks.filters, blocks.width, blocks.depth)
+    kernel, sides = filters * blocks.depth, (blocks.filters, blocks.width, blocks.depth)
+    # beyond the cache every row fetches it again, mostly while BLAS multiplies
+    fetched = tiles * blocks.rows / 4 if FLOAT * kernel > task.machine.cache else 2
     return Cost(
         ((tiles * blocks.rows * filters // blocks.filters, *sides),),
         moved=tiles * high * blocks.block * blocks.width
-        + again * kernel
+        + fetched * kernel
         + 2 * batch * form.counts[1] * prod(w.size for w in form.windows),
         runs=tiles * high * blocks.block * runs + batch * form.windows[0].size * form.counts[1],
         calls=2 + 0.5 * batch + (1 if blocks.count == 1 else 3) * tiles,
