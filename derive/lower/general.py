@@ -37,7 +37,7 @@ def cost(task: Task, targets: tuple[str, ...], batch: int) -> Cost:
             total += _taps(forms[-1], batch)
             continue
         if pool := reduced(task, target) or returned(task, target):
-            total += _pooled(pool, batch)
+            total += _pooled(pool, batch, added=task.direction != "forward")
             continue
         for statement in task.statements[target][-1]:
             sizes = {i: e.number or batch for i, e in task.equation.extents}
@@ -51,12 +51,12 @@ def cost(task: Task, targets: tuple[str, ...], batch: int) -> Cost:
     return total
 
 
-def _pooled(pool: Pool, batch: int) -> Cost:
+def _pooled(pool: Pool, batch: int, *, added: bool) -> Cost:
     """For every tap of a window one pass over all windows, several where winners are sought."""
     taps = prod(w.taps for w in pool.windows)
     windows = batch * pool.planes * prod(pool.outputs)
     runs = windows // pool.outputs[-1]
-    numbers, calls = (4, 2) if not pool.source else (23, 11)
+    numbers, calls = (23, 11) if pool.source else (7, 3) if added else (4, 2)
     return Cost(
         moved=numbers * taps * windows,
         runs=taps * calls * runs,

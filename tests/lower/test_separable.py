@@ -1,4 +1,4 @@
-"""The strategies of pools: ``separable``, ``winners``, ``disjoint`` and ``spread``."""
+"""The strategies of pools: ``separable``, ``runs``, ``winners``, ``places`` and ``spread``."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def tied(made: Any, batch: int, seed: int) -> dict[str, np.ndarray]:
     return given
 
 
-@pytest.mark.parametrize("strategy", ["separable", "runs", "winners", "disjoint", "places"])
+@pytest.mark.parametrize("strategy", ["separable", "runs", "winners", "places"])
 @pytest.mark.parametrize("seed", range(6))
 def test_a_maximum_and_its_gradient_are_those_of_the_direct_kernel(strategy, seed):
     for made in many(seed, "max_pool", strategy, 2):
@@ -125,7 +125,7 @@ def test_only_windows_of_one_tensor_are_pools(text, shapes):
         assert differing(one, tied(one, 3, 0)) == []
 
 
-@pytest.mark.parametrize("strategy", ["separable", "runs", "winners", "disjoint", "places"])
+@pytest.mark.parametrize("strategy", ["separable", "runs", "winners", "places"])
 def test_entries_that_are_minus_infinity_win_against_padding(strategy):
     for made in many(3, "max_pool", strategy, 3):
         given = {n: a.astype(float) for n, a in tied(made, 3, 0).items()}
@@ -135,7 +135,7 @@ def test_entries_that_are_minus_infinity_win_against_padding(strategy):
             assert np.array_equal(found, right[name])
 
 
-@pytest.mark.parametrize("strategy", ["winners", "disjoint", "places"])
+@pytest.mark.parametrize("strategy", ["winners", "places"])
 def test_an_infinite_gradient_leaves_the_losers_at_zero(strategy):
     for made in many(5, "max_pool", strategy, 2):
         given = {n: a.astype(float) for n, a in tied(made, 3, 0).items()}
@@ -160,11 +160,44 @@ def test_arrays_with_gaps_that_cannot_be_written_are_fine(kind):
         assert np.array_equal(found, right[name])
 
 
+@pytest.mark.parametrize("kernel_", [(2, 2), (3, 5), (1, 4)])
+@pytest.mark.parametrize("padding", [0, 1])
+def test_windows_on_rows_too_long_for_a_byte_are_found_too(kernel_, padding):
+    padding = (padding if kernel_[0] > 1 else 0, padding)
+    settings = {"input": (2, 5, 300), "kernel": kernel_, "stride": (2, 3), "padding": padding}
+    ((made, _),) = kernels("places", "max_pool", **settings)
+    for batch in BATCHES:
+        assert differing(made, tied(made, batch, 0)) == []
+
+
+@pytest.mark.parametrize("strategy", ["winners", "places"])
+def test_windows_with_what_is_not_a_number_hand_on_nothing(strategy):
+    for made in many(11, "max_pool", strategy, 3):
+        given = {n: a.astype(float) for n, a in tied(made, 3, 0).items()}
+        given["dy"][...] = 1
+        whole = made.backward(given["dy"], given["x"]).dx.sum()
+        random = np.random.default_rng(0)
+        given["x"][random.random(given["x"].shape) < 0.05] = np.nan
+        lost = np.isnan(made.forward(given["x"])).sum()
+        assert 0 < lost < whole
+        assert made.backward(given["dy"], given["x"]).dx.sum() == whole - lost
+
+
+@pytest.mark.parametrize("kind", ["max_pool", "avg_pool"])
+@pytest.mark.parametrize("padding", [1, 2])
+def test_windows_over_the_edges_are_mended(kind, padding):
+    settings = {"input": (3, 9, 12), "kernel": (5, 5), "stride": 1, "padding": padding}
+    ((made, _),) = kernels("runs", kind, **settings)
+    given = {name: SHARES * array for name, array in integers(made, 3).items()}
+    assert differing(made, given, "float64") == []
+
+
 def test_blocks_that_do_not_come_out_even_repeat_planes():
     derivation = derivation_of(
         derive.max_pool(input=(7, 60, 60), kernel=(3, 3), stride=2, padding=1)
     )
-    wanted = {"y": "separable", "dx": "winners"}
-    made = module(kernel(derivation, lower(derivation, wanted=wanted)), "kernel")
-    for batch in (1, 2, 5):
-        assert differing(made, tied(made, batch, 0)) == []
+    for y, dx in (("separable", "winners"), ("runs", "places")):
+        program = lower(derivation, wanted={"y": y, "dx": dx})
+        made = module(kernel(derivation, program), "kernel")
+        for batch in (1, 2, 5):
+            assert differing(made, tied(made, batch, 0)) == []

@@ -1,10 +1,10 @@
 """Where the first extremal entry of every window lies, as a number; its gradient is put there.
 
-    code[p] = W·d·u + d·v of the first tap (u, v) at which x[p + code] is extremal, for every p
+    code[p] = W·d·u + d·v of the first tap (u, v) at which x[p + code[p]] is extremal, for every p
     dx[p + code[p]] += dy[i, j] where p = start(i, j)
 
 Planes lie in memory one after the other, so that a tap of all windows, wherever they start, is
-one run. Axis by axis, each tap is compared with the best one before it: where it is better, it
+one run. Windows grow: a later half is compared with the one before it, and where it is better, it
 takes the code, a byte. That a few times more codes are made than there are windows costs less
 than to step from window to window. Where W is too large for a byte, codes number the taps. No
 gradient is multiplied, so that infinite ones do no harm.
@@ -13,16 +13,15 @@ gradient is multiplied, so that infinite ones do no harm.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from math import prod
 
 from ...machines import Cost
-from ...programs import Constant, Function
+from ...programs import Function
+from ..places import CODES, Places
 from ..planes import blocks, each_block, indented, listed, times
 from ..pools import Pool, returned
-from ..snippets import expression, nested, snippet
+from ..snippets import nested, snippet
 from ..tasks import Routine, Task
-from ..windowed import Window
 
 NAME = "places"
 EXACT = True
@@ -31,10 +30,6 @@ BETTER = {"max": "np.greater", "min": "np.less"}
 UFUNC = {"max": "np.maximum", "min": "np.minimum"}
 FILL = {"max": "-np.inf", "min": "np.inf"}
 """What is better than nothing."""
-CODES = 256
-"""Numbers that a byte can tell apart."""
-NAMES = ("column", "row", "layer")
-"""The axes from the last to the first."""
 
 
 def applies(task: Task) -> Iterator[tuple[str, ...]]:
@@ -50,17 +45,17 @@ def applies(task: Task) -> Iterator[tuple[str, ...]]:
 
 
 def cost(task: Task, targets: tuple[str, ...], batch: int) -> Cost:
-    """For every tap of every axis a comparison of all entries; a few steps for every window."""
+    """For every merge of windows a few passes over all entries; a few steps for every window."""
     pool = _pool(task, targets)
     planes, size, windows = batch * pool.planes, _size(pool), prod(pool.outputs)
-    taps = sum(w.taps - 1 for w in pool.windows)
-    scattered = 6 if pool.overlap else 5
-    own = _planes(pool, task)
+    most = _planes(pool, task)
+    merges = len(Places("", pool, most).merges)
+    passes = 2.2 * merges + (1.4 if pool.padded else 0.1)
     return Cost(
-        moved=planes * (size * (1.7 * taps + (0.6 if pool.padded else 0)) + scattered * windows),
+        moved=planes * (passes * size + 14 * windows),
         runs=planes * (2 * prod(pool.sizes[:-1]) if pool.padded else 0),
-        calls=-(-planes // own) * (6 * taps + 10) + 6,
-        scratch=own * size * 3,
+        calls=-(-planes // most) * (4 * merges + 6) + 5,
+        scratch=most * size * 3,
     )
 
 
@@ -70,18 +65,18 @@ def lower(task: Task, targets: tuple[str, ...]) -> Routine:
     name = task.function(target, NAME)
     dy, x, m = pool.narrow, pool.source, prod(pool.outputs)
     flat = prod(pool.sizes)
-    places = _Places(name, pool, most)
+    places = Places(name, pool, most)
     body = [
         f"N, dtype = len({x}), {x}.dtype",
         f"planes = {x}.reshape(N * {pool.planes}, {listed(pool.sizes) if pool.padded else flat})",
         f"above = {dy}.reshape(N * {pool.planes}, {m})",
         f"{target} = np.empty((N * {pool.planes}, {flat}), dtype)",
         *blocks("planes", most),
-        *places.buffers(),
+        *_buffers(places),
         *each_block("planes"),
-        *indented(places.run()),
-        *indented(places.codes()),
-        *indented(places.handed(target)),
+        *indented(_run(places)),
+        *indented(_codes(places)),
+        *indented(_handed(places, target)),
         f"return {target}.reshape(N, {listed(task.shape(target))})",
     ]
     doc = (
@@ -110,239 +105,95 @@ def _planes(pool: Pool, task: Task) -> int:
     return max(1, task.machine.cache // (8 * _size(pool)))
 
 
-@dataclass(frozen=True)
-class _Axis:
-    """An axis along which windows have several taps, ``step`` numbers apart in a run.
+# -- before the blocks -------------------------------------------------------------------------
+def _buffers(places: Places) -> list[str]:
+    """The best of windows of some size, codes, room to compare, and where windows start."""
+    own, lines, name = prod(places.lengths), [], places.name[1:]
+    if places.pool.padded:
+        shape = listed([places.most, *places.lengths])
+        lines += [
+            f'padded = _scratch("{name}_padded", ({shape}), dtype)[:count]',
+            f"padded[...] = {FILL[places.pool.op]}",
+            "run = padded.reshape(-1)",
+        ]
+    for peak in ("best", "spare")[: len(places.merges) - 1]:
+        lines.append(f'{peak} = _scratch("{name}_{peak}", ({places.most * own},), dtype)')
+    held = f'"{name}_codes", (3, {places.most * own}), np.dtype("u1")'
+    lines.append(f"code, better, later = _scratch({held})")
+    m = prod(places.pool.outputs)
+    for key in ("starts", "origins", "inside")[: 1 + places.pool.padded + places.before]:
+        lines.append(f"{key} = {places.constant(key)}[: count * {m}]")
+    return lines
 
-    A code counts ``weight`` for each tap; codes are distances in x if they are ``direct``, else
-    the numbers of the taps. ``span``: from the first to the last entry of a window
-    along this axis and those before it.
-    """
 
-    name: str
-    window: Window
-    step: int
-    weight: int
-    span: int
+# -- in every block ----------------------------------------------------------------------------
+def _run(places: Places) -> list[str]:
+    """A block of planes as one run."""
+    if not places.pool.padded:
+        return ["run = planes[start : start + count].reshape(-1)"]
+    inner = [f"{w.low} : {w.low + w.size}" for w in places.pool.windows]
+    return [f"padded[:, {', '.join(inner)}] = planes[start : start + count]"]
 
 
-@dataclass(frozen=True)
-class _Places:
-    """The lines of the routine."""
-
-    name: str
-    pool: Pool
-    most: int
-
-    @property
-    def lengths(self) -> list[int]:
-        """Of the axes of a plane with what is around it."""
-        return [w.padded for w in self.pool.windows]
-
-    @property
-    def axes(self) -> list[_Axis]:
-        """The last one first."""
-        found, step, taps, span, apart = [], 1, 1, 0, 1
-        for name, window in zip(NAMES, reversed(self.pool.windows), strict=False):
-            if window.taps > 1:
-                span += step * window.dilation * (window.taps - 1)
-                weight = apart * window.dilation if self.direct else taps
-                found.append(_Axis(name, window, step * window.dilation, weight, span))
-            step, taps, apart = step * window.padded, taps * window.taps, apart * window.size
-        return found
-
-    @property
-    def direct(self) -> bool:
-        """Whether every distance within a window fits into a code."""
-        furthest, apart = 0, 1
-        for w in reversed(self.pool.windows):
-            furthest += apart * w.dilation * (w.taps - 1)
-            apart *= w.size
-        return furthest < CODES
-
-    # -- constants -----------------------------------------------------------------------------
-    def constants(self) -> tuple[Constant, ...]:
-        """Where windows start in a run, where in x, which entry is the first inside; taps."""
-        told = {
-            "starts": "Where the windows start in a block of planes.",
-            "taps": "How far each tap lies behind the start of its window.",
-        }
-        values = {"starts": self._starts()}
-        if not self.direct:
-            values["taps"] = self._taps()
-        if self.pool.padded:
-            told["origins"] = "The same in x, where windows may start before it."
-            values["origins"] = self._outer("{}")
-        if self._before:
-            told["inside"] = "The first entry of every window that is inside."
-            values["inside"] = self._outer("np.maximum({}, 0)")
-        return tuple(
-            Constant(self.constant(key), expression(values[key]), told[key]) for key in values
-        )
-
-    def constant(self, key: str) -> str:
-        """The name of one of them."""
-        return f"{self.name}_{key}".upper()
-
-    @property
-    def _before(self) -> bool:
-        """Whether windows start before x, and so may be won by what is not there."""
-        return any(w.low for w in self.pool.windows)
-
-    def _starts(self) -> str:
-        lengths = listed([self.most, *self.lengths])
-        firsts = []
-        for w in self.pool.windows:
-            stop = w.start + w.stride * (w.outputs - 1) + 1
-            firsts.append(f"{w.start or ''}:{stop}{f':{w.stride}' if w.stride > 1 else ''}")
-        every = f"np.arange({self.most * prod(self.lengths)}).reshape({lengths})"
-        return f"{every}[:, {', '.join(firsts)}].reshape(-1)"
-
-    def _taps(self) -> str:
-        step, parts = 1, list[str]()
-        for w in reversed(self.pool.windows):
-            parts.insert(0, times(step * w.dilation, f"np.arange({w.taps})"))
-            step *= w.size
-        return _outer_sum([p for p in parts if "arange(1)" not in p])
-
-    def _outer(self, form: str) -> str:
-        step, parts = 1, list[str]()
-        for w in reversed(self.pool.windows):
-            stop = w.offset + w.stride * (w.outputs - 1) + 1
-            told = f"np.arange({w.offset}, {stop}, {w.stride})"
-            parts.insert(0, times(step, form.format(told) if w.low else told))
-            step *= w.size
-        return _outer_sum([times(step, f"np.arange({self.most})"), *parts])
-
-    # -- before the blocks ---------------------------------------------------------------------
-    def buffers(self) -> list[str]:
-        """The best of every axis, the codes, room to compare, and where windows start."""
-        own, lines, name = prod(self.lengths), [], self.name[1:]
-        if self.pool.padded:
-            shape = listed([self.most, *self.lengths])
+def _codes(places: Places) -> list[str]:
+    """Windows grow: two of them, one further on, make a larger one, axis by axis."""
+    better, best = BETTER[places.pool.op], UFUNC[places.pool.op]
+    lines, values = ["size = len(run)"], "run"
+    for number, (axis, further) in enumerate(places.merges):
+        shift, weight = axis.step * further, axis.weight * further
+        ahead = f"[{shift} : {shift} + size]"
+        lines.append(f"size -= {shift}")
+        wins = "better" if number else "code"
+        lines.append(f"{better}({values}{ahead}, {values}[:size], out={wins}[:size].view(bool))")
+        if number:
             lines += [
-                f'padded = _scratch("{name}_padded", ({shape}), dtype)[:count]',
-                f"padded[...] = {FILL[self.pool.op]}",
-                "run = padded.reshape(-1)",
+                f"np.add(code{ahead}, {weight}, out=later[:size])",
+                "np.multiply(later[:size], better[:size], out=later[:size])",
+                "np.maximum(code[:size], later[:size], out=code[:size])",
             ]
-        peaks = [a.name for a in self.axes if self._kept(a)]
-        for axis in peaks:
-            held = f'"{name}_{axis}_peak", ({self.most * own},), dtype'
-            lines.append(f"{axis}_peak = _scratch({held})")
-        codes = [f"{a.name}_code" for a in self.axes]
-        held = f'"{name}_codes", ({len(codes) + 2}, {self.most * own}), np.dtype("u1")'
-        lines.append(f"{', '.join(codes)}, better, code = _scratch({held})")
-        m = prod(self.pool.outputs)
-        for key in ("starts", "origins", "inside")[: 1 + self.pool.padded + self._before]:
-            lines.append(f"{key} = {self.constant(key)}[: count * {m}]")
-        return lines
+        elif weight > 1:
+            lines.append(f"np.multiply(code[:size], {weight}, out=code[:size])")
+        if number < len(places.merges) - 1:
+            into = "spare" if values == "best" else "best"
+            lines.append(f"{best}({values}[:size], {values}{ahead}, out={into}[:size])")
+            values = into
+    return lines
 
-    def _kept(self, axis: _Axis) -> bool:
-        """Whether the best is needed after the first comparison."""
-        return axis.window.taps > 2 or axis != self.axes[-1]
 
-    # -- in every block ------------------------------------------------------------------------
-    def run(self) -> list[str]:
-        """A block of planes as one run."""
-        if not self.pool.padded:
-            return ["run = planes[start : start + count].reshape(-1)"]
-        inner = [f"{w.low} : {w.low + w.size}" for w in self.pool.windows]
-        return [f"padded[:, {', '.join(inner)}] = planes[start : start + count]"]
-
-    def codes(self) -> list[str]:
-        """Axis by axis: which tap is the first extremal one."""
-        lines, values, codes = [], "run", ""
-        for axis in self.axes:
-            lines += self._along(axis, values, codes)
-            values, codes = f"{axis.name}_peak", f"{axis.name}_code"
-        return lines
-
-    def _along(self, axis: _Axis, values: str, codes: str) -> list[str]:
-        """The first two taps, then each of the others."""
-        better, best = BETTER[self.pool.op], UFUNC[self.pool.op]
-        peak, code, step = f"{axis.name}_peak", f"{axis.name}_code", axis.step
-        lines = [
-            f"size = len(run) - {axis.span}",
-            f"first, then = {values}[:size], {values}[{step} : {step} + size]",
+def _handed(places: Places, target: str) -> list[str]:
+    """Every window's gradient to its place."""
+    found = "code.take(starts)"
+    if not places.direct:
+        found = f"{places.constant('taps')}.take({found})"
+    lines = [
+        "share = above[start : start + count].reshape(-1)",
+        *_undefined(places),
+        f"places = {'origins' if places.pool.padded else 'starts'} + {found}",
+    ]
+    if places.before:
+        lines += [
+            "# of infinite entries the first one inside wins",
+            "np.maximum(places, inside, out=places)",
         ]
-        wins = "better[:size]" if codes else f"{code}[:size]"
-        lines.append(f"{better}(then, first, out={wins}.view(bool))")
-        if codes:
-            lines += self._later(axis, codes, "1", f"{codes}[:size]")
-        elif axis.weight > 1:
-            lines.append(f"np.multiply({wins}, {axis.weight}, out={wins})")
-        if self._kept(axis):
-            lines.append(f"{best}(first, then, out={peak}[:size])")
-        if axis.window.taps == 2:
-            return lines
-        u = "uvw"[len(self.pool.windows) - 1 - NAMES.index(axis.name)]
-        shift = times(step, u)
-        return [
-            *lines,
-            f"for {u} in range(2, {axis.window.taps}):",
-            f"    then = {values}[{shift} : {shift} + size]",
-            f"    {better}(then, {peak}[:size], out=better[:size].view(bool))",
-            f"    {best}(then, {peak}[:size], out={peak}[:size])",
-            *indented(self._later(axis, codes, u, f"{code}[:size]")),
-        ]
-
-    def _later(self, axis: _Axis, codes: str, u: str, before: str) -> list[str]:
-        """A later tap has a larger code, and takes the place where it is better."""
-        into = f"{axis.name}_code[:size]"
-        if not codes:
-            made = [f"np.multiply(better[:size], {times(axis.weight, u)}, out=code[:size])"]
-        else:
-            shift = str(axis.step) if u == "1" else times(axis.step, u)
-            weight = str(axis.weight) if u == "1" else times(axis.weight, u)
-            made = [
-                f"np.add({codes}[{shift} : {shift} + size], {weight}, out=code[:size])",
-                "np.multiply(code[:size], better[:size], out=code[:size])",
-            ]
-        return [*made, f"np.maximum({before}, code[:size], out={into})"]
-
-    def handed(self, target: str) -> list[str]:
-        """Every window's gradient to its place."""
-        found = f"{self.axes[-1].name}_code.take(starts)"
-        if not self.direct:
-            found = f"{self.constant('taps')}.take({found})"
-        lines = [
-            "share = above[start : start + count].reshape(-1)",
-            *self._undefined(),
-            f"places = {'origins' if self.pool.padded else 'starts'} + {found}",
-        ]
-        if self._before:
-            lines += [
-                "# of infinite entries the first one inside wins",
-                "np.maximum(places, inside, out=places)",
-            ]
-        put = "np.add.at(out, places, share)" if self.pool.overlap else "out[places] = share"
-        return [
-            *lines,
-            f"out = {target}[start : start + count].reshape(-1)",
-            "out[...] = 0",
-            put,
-        ]
-
-    def _undefined(self) -> list[str]:
-        """A window with an entry that is not a number hands on nothing."""
-        loops, places = [], []
-        for axis in reversed(self.axes):
-            u = "uvw"[len(self.pool.windows) - 1 - NAMES.index(axis.name)]
-            loops.append((u, f"range({axis.window.taps})"))
-            places.append(times(axis.step, u))
-        body = f"share[np.isnan(run.take(starts + {' + '.join(places)}))] = 0"
-        return [
-            "highest = run[run.argmax()]",
-            "if highest != highest:",
-            "    # some are not numbers: their windows hand on nothing",
-            "    share = share.copy()",
-            *nested(loops, body, 1).split("\n"),
-        ]
+    put = "np.add.at(out, places, share)" if places.pool.overlap else "out[places] = share"
+    return [
+        *lines,
+        f"out = {target}[start : start + count].reshape(-1)",
+        "out[...] = 0",
+        put,
+    ]
 
 
-def _outer_sum(parts: list[str]) -> str:
-    """The sums of one number of each part, in one row."""
-    total = parts[0]
-    for part in parts[1:]:
-        total = f"np.add.outer({total}, {part})"
-    return f"{total}.reshape(-1)" if len(parts) > 1 else total
+def _undefined(places: Places) -> list[str]:
+    """A window with an entry that is not a number hands on nothing."""
+    named = list(zip("uvw", reversed(places.axes), strict=False))
+    loops = [(u, f"range({axis.window.taps})") for u, axis in named]
+    taps = " + ".join(times(axis.step, u) for u, axis in named)
+    body = f"share[np.isnan(run.take(starts + {taps}))] = 0"
+    return [
+        "highest = run[run.argmax()]",
+        "if highest != highest:",
+        "    # some are not numbers: their windows hand on nothing",
+        "    share = share.copy()",
+        *nested(loops, body, 1).split("\n"),
+    ]
