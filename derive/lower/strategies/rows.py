@@ -118,8 +118,8 @@ def cost(task: Task, targets: tuple[str, ...], batch: int) -> Cost:
     high = blocks.rows + blocks.reach
     runs = blocks.width // form.windows[-1].outputs
     kernel, sides = filters * blocks.depth, (blocks.filters, blocks.width, blocks.depth)
-    # beyond the cache every row fetches it again, mostly while BLAS multiplies
-    fetched = tiles * blocks.rows / 4 if FLOAT * kernel > task.machine.cache else 2
+    # beyond the cache every row fetches it again
+    fetched = tiles * blocks.rows if FLOAT * kernel > task.machine.cache else 2
     return Cost(
         ((tiles * blocks.rows * filters // blocks.filters, *sides),),
         moved=tiles * high * blocks.block * blocks.width
