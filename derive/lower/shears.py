@@ -8,7 +8,7 @@ own: column s·j + d·v + o is number j + q of remainder r, where d·v + o = s·
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from math import gcd
 
@@ -31,6 +31,7 @@ class Sheared:
     """A form over two axes, ``block`` groups of ``most`` samples at a time.
 
     Buffers are called after ``name``; products are made in ``slices`` that BLAS reads in place.
+    ``origin`` is the form whose wide side is made by :func:`unstrided`.
     """
 
     form: Windowed
@@ -38,6 +39,7 @@ class Sheared:
     most: int = 1
     name: str = ""
     slices: int = 1
+    origin: Windowed | None = None
 
     @property
     def down(self) -> Window:
@@ -123,7 +125,7 @@ class Sheared:
     @property
     def direct(self) -> bool:
         """Whether sums can be written where the outputs lie."""
-        return self.filled and self.most == 1
+        return self.filled and self.most == 1 and self.origin is None
 
     @property
     def whole(self) -> bool:
@@ -178,3 +180,51 @@ class Sheared:
             if self.length % parts == 0 and work * self.length // parts <= machine.sliced
         ]
         return fits[0] if fits and self.most == 1 else 1
+
+
+# -- the wide side -----------------------------------------------------------------------------
+def unstrided(form: Windowed) -> Windowed:
+    """The wide side of a form as the narrow side of one without strides.
+
+    Entry s·i + r of the wide tensor is number i of remainder r, and each remainder a filter of its
+    own: tap u reaches those with r = (d·u + o) mod s, from q = (d·u + o) // s places before.
+    """
+    sizes = dict(form.sizes)
+    count = 1
+    for w in form.windows:
+        count *= w.stride
+    return replace(
+        form,
+        wide=form.narrow,
+        narrow=form.wide,
+        channels=form.filters,
+        filters=(*form.channels, REMAINDER),
+        windows=tuple(map(_gathered, form.windows)),
+        sizes=tuple(sorted({**sizes, REMAINDER: count}.items())),
+    )
+
+
+REMAINDER = " remainder"
+"""The index of remainders; no index that a person writes has a space."""
+
+
+def moves(w: Window) -> tuple[tuple[int, int], ...]:
+    """For each tap of a window how far the entries it reaches read, and their remainder."""
+    found = (divmod(w.dilation * u + w.offset, w.stride) for u in range(w.taps))
+    return tuple((-q, r) for q, r in found)
+
+
+def _gathered(w: Window) -> Window:
+    """The window along which entries of one remainder read the narrow tensor."""
+    shifts = sorted({shift for shift, _ in moves(w)})
+    step = gcd(*(b - a for a, b in pairwise(shifts))) or 1
+    taps = (shifts[-1] - shifts[0]) // step + 1
+    outputs = -(-w.size // w.stride)
+    return Window(w.position, w.outputs, outputs, taps, 1, step, shifts[0], w.tap)
+
+
+def numbered(w: Window) -> tuple[list[int], list[int]]:
+    """For each tap of a window the number of its shift among those of :func:`unstrided`, and r."""
+    own = _gathered(w)
+    numbers = [(shift - own.offset) // own.dilation for shift, _ in moves(w)]
+    return numbers, [r for _, r in moves(w)]

@@ -55,11 +55,29 @@ def test_all_gradients_can_be_made_together():
     assert ("dx", "dw", "db") in {group for _, groups in made for group in groups}
 
 
+def test_the_gradient_of_x_with_a_stride_takes_each_remainder_as_a_filter():
+    for more in ({"stride": 2}, {"stride": (3, 2), "dilation": (2, 3)}, {"stride": (1, 4)}):
+        made = kernels("sheared", **DEPTHWISE | {"input": (10, 11, 9), "filters": 10} | more)
+        assert ("dx",) in {group for _, groups in made for group in groups}
+        for module, _ in made:
+            for batch in (0, 2, 9):
+                assert differing(module, integers(module, batch)) == []
+
+
+def test_transposed_convolutions_are_made_forward_and_backward():
+    for stride in (1, 2, (2, 3)):
+        made = kernels("sheared", "conv_transpose", **DEPTHWISE, stride=stride)
+        assert {t for _, groups in made for group in groups for t in group} == {"y", "dx", "dw"}
+        for module, _ in made:
+            for batch in (0, 3):
+                assert differing(module, integers(module, batch)) == []
+
+
 def test_with_a_stride_the_gradient_of_the_kernel_is_made_alone():
     made = kernels("sheared", **DEPTHWISE, bias=True, stride=2)
     groups = {group for _, groups in made for group in groups}
-    assert ("dw", "db") in groups
-    assert not any("dx" in group for group in groups)
+    assert groups >= {("dx",), ("dw", "db")}
+    assert ("dx", "dw") not in groups
 
 
 @pytest.mark.parametrize(

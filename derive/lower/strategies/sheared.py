@@ -9,12 +9,13 @@ the same numbers with one more from plane to plane are a matrix whose rows are s
 other - sheared -, and ones times that matrix is y. Where a shift runs over the end of a row the
 sums are put to zero before. The gradient of the kernel is the product of the same rows with copies
 of dy that are shifted sideways; if the gradient of x is wanted as well, the rows are those of
-dy and serve both.
+dy and serve both. With a stride, columns that lie a stride apart are planes of their own; so are
+the entries of the gradient of x, which is then made of dy like a y with more filters.
 
-Without a stride along the columns a number of x that is infinite, or none at all, spoils the
-outputs whose windows hold it and no others. It does spoil more of the gradient of the kernel, where
-the ends of the rows meet zeros of the layout, and with a stride, where some taps of a remainder are
-zeros: 0 times infinity is no number.
+Without a stride a number of x that is infinite, or none at all, spoils the outputs whose windows
+hold it and no others. It may spoil more of the gradient of the kernel, where the ends of the rows
+meet zeros of the layout, and with a stride, where some taps of a remainder are zeros: 0 times
+infinity is no number.
 """
 
 from __future__ import annotations
@@ -25,8 +26,9 @@ from dataclasses import replace
 from ...machines import Cost
 from ...programs import Function
 from ..planes import indented, listed
-from ..shearing import bias, copies, kernel, loop, narrow, some
-from ..shears import Sheared
+from ..shearing import copies, loop, narrow, some
+from ..shearing_back import bias, kernel
+from ..shears import Sheared, unstrided
 from ..snippets import snippet
 from ..tasks import Routine, Task
 from ..tiles import starts
@@ -41,9 +43,14 @@ WHOLE = 0.6
 SINGLE = 4
 """So many single numbers are put to zero in the time of a run."""
 
+SPOILED = (
+    "Numbers meet zeros of the layout here: one that is infinite, or none, may spoil more results "
+    "than those it belongs to."
+)
+
 
 def applies(task: Task) -> Iterator[tuple[str, ...]]:
-    """Targets with groups, over two axes of windows, the columns without a stride."""
+    """Targets with groups, over two axes of windows; dx and dw together without a stride."""
     made = {target: plan for target in task.forms if (plan := _plan(task, target))}
     for target, plan in made.items():
         yield (target,)
@@ -59,12 +66,14 @@ def applies(task: Task) -> Iterator[tuple[str, ...]]:
 # -- plans -------------------------------------------------------------------------------------
 def _plan(task: Task, target: str, name: str = "") -> Sheared | None:
     """How a target lies in memory; None where the strategy does not apply."""
-    form = task.form(target, "narrow") or task.form(target, "kernel")
+    form = task.form(target, "narrow") or task.form(target, "kernel") or task.form(target, "wide")
     if form is None or not form.plain or form.counts[0] == 1 or len(form.windows) != 2:
         return None
-    plan, machine = Sheared(form, name=name), task.machine
-    if min(plan.down.taps, plan.across.taps) == 1:
+    if any(w.taps == 1 for w in form.windows) or (form.target == "wide" and form.bias):
         return None
+    plan, machine = Sheared(form, name=name), task.machine
+    if form.target == "wide":
+        plan = replace(plan, form=unstrided(form), origin=form)
     plan = replace(plan, most=plan.most_for(machine))
     plan = replace(plan, block=plan.block_for(machine))
     return replace(plan, slices=plan.slices_for(machine))
@@ -79,7 +88,11 @@ def _joint(task: Task, x: str, w: str, name: str = "") -> Sheared | None:
     if first is None or second is None:
         return None
     form, other = first.form, second.form
-    if (form.target, other.target) != ("narrow", "kernel") or form.wide != other.narrow:
+    if (
+        first.origin
+        or (form.target, other.target) != ("narrow", "kernel")
+        or form.wide != other.narrow
+    ):
         return None
     windows = tuple(map(_turned, other.windows))
     if any(w.stride > 1 for w in windows) or list(map(_sizes, windows)) != list(
@@ -210,7 +223,7 @@ def lower(task: Task, targets: tuple[str, ...]) -> Routine:
     ]
     given = ("len", "max", "min", "range", "_scratch", "_windows")
     code = snippet("\n".join(body))
-    function = Function(name, _parameters(plans), code, (_told(plans, targets),), "", given)
+    function = Function(name, _parameters(plans), code, _told(plans, targets), "", given)
     return Routine(targets, function)
 
 
@@ -230,7 +243,7 @@ def _parameters(plans: tuple[Sheared, ...]) -> tuple[str, ...]:
     return found if len(plans) > 1 or plans[0].form.target != "kernel" else found[::-1]
 
 
-def _told(plans: tuple[Sheared, ...], targets: tuple[str, ...]) -> str:
+def _told(plans: tuple[Sheared, ...], targets: tuple[str, ...]) -> tuple[str, ...]:
     first = plans[0]
     said = []
     for plan in plans:
@@ -241,7 +254,9 @@ def _told(plans: tuple[Sheared, ...], targets: tuple[str, ...]) -> str:
                 "a product makes a plane for every horizontal tap, and ones times these planes, "
                 "shifted against each other, are the sums"
             )
-    return (
+    made = (
         f"{', '.join(targets)}: the planes of {first.block} groups are copied for every vertical "
         f"tap, some rows further on; {'; '.join(said)}."
     )
+    zeros = first.origin or any(p.form.target == "kernel" or p.across.stride > 1 for p in plans)
+    return (made, SPOILED) if zeros else (made,)
