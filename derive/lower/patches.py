@@ -20,8 +20,10 @@ from .windowed import Window, Windowed
 
 SETS = 1024
 """Bytes after which, or after a few times which, entries share a set of the first cache."""
-FEW = 32
-"""Tiles that a transformed kernel is worth loading for."""
+FEW, MANY = 32, 96
+"""Tiles that a transformed kernel is worth loading for, and making."""
+CLOSE, LARGE = 5 << 18, 1 << 24
+"""Bytes of a transformed kernel that are read soon after, and those that are not kept."""
 
 
 def listed(values: Sequence[object]) -> str:
@@ -97,6 +99,8 @@ class Blocks:
         most = max(FEW, numbers // (points * groups * max(channels, filters)))
         unpacked = machine.sliced // (channels * filters)
         most = min(most, unpacked) if unpacked >= FEW else most
+        if FLOAT * points * channels * filters > LARGE:
+            most = max(most, MANY)
         first = axes[0]
         row = first.phases * prod(a.phases * a.count for a in axes[1:])
         blocks = -(-first.count // max(1, most // row))
@@ -121,13 +125,28 @@ class Blocks:
         count = prod(axis.phases * axis.count for axis in self.axes[1:])
         return self.axes[0].phases * self.rows * count
 
-    def some(self, machine: Machine) -> int:
-        """Tiles of a product at a point that BLAS does not pack, if it would pack all; or 0."""
+    def part(self, side: str) -> int:
+        """Filters (for the wide side, channels) whose taps are brought to their points at a time.
+
+        So many that they stay in the cache until they are read; 0 for all of them.
+        """
         groups, channels, filters, *_ = self.form.counts
-        most = machine.sliced // (channels * filters)
-        if groups > 1 or self.tiles * self.samples <= most:
+        summed, made = (channels, filters) if side == "narrow" else (filters, channels)
+        labels = self.form.filters if side == "narrow" else self.form.channels
+        composed = len(self.form.kernel_shape) != len(self.form.kernel_labels)
+        column = FLOAT * self.points * summed
+        if groups > 1 or composed or len(labels) != 1 or column * made <= CLOSE:
             return 0
-        return max((k for k in range(8, most + 1) if self.tiles % k == 0), default=0)
+        return next((k for k in (64, 32, 16) if made % k == 0 and k * column <= CLOSE), 0)
+
+    def repeated(self, side: str) -> bool:
+        """Whether the kernel at its points is too large to be kept: every block makes it again."""
+        return self.part(side) > 0 and self._large
+
+    @property
+    def _large(self) -> bool:
+        _, channels, filters, *_ = self.form.counts
+        return FLOAT * self.points * channels * filters > LARGE
 
     @property
     def count(self) -> int:

@@ -23,7 +23,7 @@ def priced(blocks: Blocks, sides: Collection[str], batch: int, machine: Machine)
     for side in ("wide", "narrow") if "kernel" in sides else ("wide",):
         total += _loaded(blocks, side, batch) + _ahead(blocks, side, often, share)
     for side in sides:
-        total += _points(blocks, side, often, share, machine)
+        total += _points(blocks, side, often, share)
     if "narrow" in sides:
         total += _outputs(blocks, often, share, batch)
     if "wide" in sides:
@@ -32,7 +32,9 @@ def priced(blocks: Blocks, sides: Collection[str], batch: int, machine: Machine)
     deep = blocks.points * blocks.tiles * blocks.samples * max(blocks.channels, blocks.filters)
     groups, channels, filters, *_ = blocks.form.counts
     kernel = blocks.points * groups * channels * filters
-    return total + Cost(scratch=rooms * deep + kernel * (2 if "kernel" in sides else 1))
+    kept = 0 if any(blocks.repeated(side) for side in sides) else kernel
+    kept += 2 * kernel if "kernel" in sides else 0
+    return total + Cost(scratch=rooms * deep + kept)
 
 
 def _kernels(blocks: Blocks, sides: Collection[str], often: float, machine: Machine) -> Cost:
@@ -41,14 +43,31 @@ def _kernels(blocks: Blocks, sides: Collection[str], often: float, machine: Mach
     kernel, points = groups * channels * filters, blocks.points
     slices, held = max(1.0, kernel / SLICE), FLOAT * points * kernel
     width, total = round(kernel / slices), Cost(calls=15)
-    if "narrow" in sides or "wide" in sides:
-        again = 1.5 * often * held / (held + machine.far)  # from memory at every block
-        made = Cost(((slices, points, width, taps),), (points + taps + again * points) * kernel)
-        total += made + Cost(runs=taps * kernel / 8)
+    for side in set(sides) & {"narrow", "wide"}:
+        often_made = often if blocks.repeated(side) else 1
+        again = 0 if blocks.repeated(side) else 1.5 * often * held / (held + machine.far)
+        if part := blocks.part(side):
+            total += _in_parts(blocks, part, side, often_made)
+        else:
+            total += Cost(((slices, points, width, taps),), (points + taps) * kernel)
+        total += Cost(moved=again * points * kernel, runs=often_made * taps * kernel / 8)
     if "kernel" in sides:
         back = Cost(((slices, taps, width, points),), (points + taps) * kernel)
         total += back + Cost(moved=0.7 * often * points * kernel)
     return total
+
+
+def _in_parts(blocks: Blocks, part: int, side: str, often: float) -> Cost:
+    """Some filters at a time along one axis and then the other, close to the cache."""
+    _, channels, filters, taps, _ = blocks.form.counts
+    kernel, points = channels * filters, blocks.points
+    summed, made = (channels, filters) if side == "narrow" else (filters, channels)
+    axis = blocks.axes[blocks.inner]
+    along = points // axis.size, taps // axis.window.taps
+    wide, stack = summed * part, often * made / part
+    first = (stack, along[0], wide * axis.window.taps, along[1])
+    second = (stack * along[0], axis.size, wide, axis.window.taps)
+    return Cost((first, second), 0.5 * often * points * kernel, calls=6 * stack)
 
 
 def _loaded(blocks: Blocks, side: str, batch: int) -> Cost:
@@ -88,7 +107,7 @@ def _ahead(blocks: Blocks, side: str, often: float, share: float) -> Cost:
     return total
 
 
-def _points(blocks: Blocks, side: str, often: float, share: float, machine: Machine) -> Cost:
+def _points(blocks: Blocks, side: str, often: float, share: float) -> Cost:
     """The products at the points."""
     groups, channels, filters, *_ = blocks.form.counts
     stack, tiles = often * blocks.points * groups, max(1, round(share * blocks.tiles))
@@ -97,10 +116,10 @@ def _points(blocks: Blocks, side: str, often: float, share: float, machine: Mach
     if side == "total":
         places = prod(w.outputs for w in blocks.form.windows)
         return Cost(moved=0.5 * often * share / blocks.count * places * blocks.filters)
-    if some := blocks.some(machine):
-        stack, tiles = stack * tiles / some, some
-    sides = (filters, channels) if side == "narrow" else (channels, filters)
-    return Cost(((stack, tiles, *sides),), calls=2 * often)
+    made, summed = (filters, channels) if side == "narrow" else (channels, filters)
+    if part := blocks.part(side):
+        stack, made = stack * made / part, part
+    return Cost(((stack, tiles, made, summed),), calls=2 * often)
 
 
 def _outputs(blocks: Blocks, often: float, share: float, batch: int) -> Cost:

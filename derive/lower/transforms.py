@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from ..programs import Constant
 from ..toom import Matrix, toom
 from .patches import Axis, Blocks
@@ -14,8 +16,11 @@ MEANING = {
 }
 
 
-def constants(blocks: Blocks) -> tuple[Constant, ...]:
-    """``B43`` for one axis, and ``B43_B43 = np.kron(B43, B43)`` where there are two."""
+def constants(blocks: Blocks, lines: str) -> tuple[Constant, ...]:
+    """``B43`` for one axis, and ``B43_B43 = np.kron(B43, B43)`` where there are two.
+
+    Only those that ``lines`` of a function read.
+    """
     found: dict[str, Constant] = {}
     axes = _tapped(blocks)
     for letter in "ABG":
@@ -27,7 +32,9 @@ def constants(blocks: Blocks) -> tuple[Constant, ...]:
             told = "The same along two axes at once: one row for every pair of rows."
             value = expression(f"np.kron({', '.join(names)})")
             found["_".join(names)] = Constant("_".join(names), value, told)
-    return tuple(found.values())
+    words = set(re.findall(r"\w+", lines))
+    read = words | {part for word in words & set(found) for part in word.split("_")}
+    return tuple(constant for name, constant in found.items() if name in read)
 
 
 def matrices(blocks: Blocks, letter: str) -> str:

@@ -13,6 +13,7 @@ from functools import cached_property
 from math import prod
 
 from ..bilinear import Apply, Multiply, Put, Step, Take, reads
+from .kernels import Kernels, transformed
 from .laying import BUFFERS, Laying
 from .nested import Nested
 from .patches import Axis, Blocks, listed
@@ -21,8 +22,6 @@ from .transforms import matrices, named
 from .windowed import Windowed
 
 SUMMED = {"c": "channels", "f": "filters"}
-LEAST = 48
-"""Columns of a slice that are worth a product of their own."""
 ROOMS = ("first", "second", "third", "fourth", "fifth")
 """Rooms that values over tiles take turns in."""
 
@@ -76,7 +75,7 @@ class Writer:
         return [
             f"N, dtype = len({lead}), {lead}.dtype",
             *self._matrices(),
-            *self._kernels(),
+            *(self.kernels.before() if self.kernels else []),
             *self._buffers(),
             *self._results(),
             *self._loop(),
@@ -108,7 +107,9 @@ class Writer:
         used: dict[str, str] = {}
         for step in self.steps:
             match step:
-                case Apply(_, letter, "kernel" | "dkernels", turned):
+                case Apply(_, letter, "kernel" | "dkernels" as of, turned) if not (
+                    of == "kernel" and self.kernels and self.kernels.part
+                ):
                     used[_local(letter, turned)] = _cast(matrices(self.blocks, letter), turned)
                 case Apply(_, letter, _, turned):
                     axes = self._tapped()
@@ -138,26 +139,15 @@ class Writer:
             return name, name
         return f"{name}_outer", f"{name}_inner"
 
-    def _kernels(self) -> list[str]:
-        """The kernel at the points, the summed axis first."""
-        found = [s for s in self.steps if isinstance(s, Apply) and s.of == "kernel"]
-        if not found:
-            return []
-        groups, channels, filters, taps, _ = self.blocks.form.counts
-        read = next(s for s in self.steps if isinstance(s, Multiply) and s.right == "kernels")
-        order = "cf" if read.axes.split(",")[0].endswith("c") else "fc"
-        sizes = {"c": channels, "f": filters}
-        shape = (self.blocks.points, *((groups,) if groups > 1 else ()), *(sizes[k] for k in order))
-        flat = self.source.kernel_as("u", f"g{order}")
-        width = groups * channels * filters
-        made = self.laying.scratch("kernels", (self.blocks.points, width))
-        return [
-            f"# the kernel at each of {self.blocks.points} points",
-            f"taps = np.ascontiguousarray({flat})" if order == "fc" else f"taps = {flat}",
-            f"kernels = {made}",
-            self._transformed(_local("G", False), "taps", "kernels", taps, width),
-            f"kernels = kernels.reshape({listed(shape)})",
-        ]
+    @cached_property
+    def kernels(self) -> Kernels | None:
+        """How the kernel gets to its points, if a product reads it there."""
+        read = [s for s in self.steps if isinstance(s, Multiply) and s.right == "kernels"]
+        if not read:
+            return None
+        side = "narrow" if read[0].axes.split(",")[0].endswith("c") else "wide"
+        names = (*self._along("G", False), _local("G", False))
+        return Kernels(self.blocks, self.source, self.task.machine, self.laying, side, names)
 
     def _buffers(self) -> list[str]:
         """Memory that is kept between calls: samples with channels innermost, and tiles."""
@@ -290,32 +280,15 @@ class Writer:
         out = f"np.matmul({inner}, {nested.spread(value)}, out={self.laying.view('narrow')})"
         return [*lines, out, *self.laying.stored("narrow")]
 
-    def _transformed(self, matrix: str, of: str, made: str, depth: int, columns: int) -> str:
-        """``made = matrix · of``, in slices that BLAS does not pack if the columns allow it."""
-        most = self.task.machine.sliced // (self.blocks.points * depth)
-        fits = [s for s in range(16, min(most, columns) + 1, 16) if columns % s == 0]
-        if columns <= most or not fits or fits[-1] < LEAST:
-            return f"np.matmul({matrix}, {of}, out={made})"
-        return f"_transform({matrix}, {of}, {made}, {fits[-1]})"
-
     def _multiply(self, made: str, left: str, right: str, axes: str) -> list[str]:
         first, second, result = axes.replace("->", ",").split(",")
         one, two = self._stack(left, first), self._stack(right, second)
         if result.endswith("t"):
             raise ValueError(f"{made} has its tiles last")
-        if "t" in result and (some := self.blocks.some(self.task.machine)):
-            last = self.blocks.channels if first.endswith("c") else self.blocks.filters
-            made_last = self.blocks.filters if first.endswith("c") else self.blocks.channels
-            points = self.blocks.points
-            cut = f"{made}[:{points}]" if made == self.nested.biased else made
-            return [
-                "# some tiles at a time, so few that BLAS reads them where they are",
-                f"given = {left}.reshape({points}, -1, {some}, {last})",
-                f"np.matmul(given, {right}[:, None], "
-                f"out={cut}.reshape({points}, -1, {some}, {made_last}))",
-            ]
         if "t" in result:
-            return [f"np.matmul({one}, {two}, out={self._stack(made, result)})"]
+            assert self.kernels is not None  # it is the other factor
+            cut = f"[:{self.blocks.points}]" if made == self.nested.biased else ""
+            return self.kernels.products(left, f"{made}{cut}")
         first = "n" if self.blocks.count == 1 else "n + top"
         return [
             f"left = {one}.swapaxes(-1, -2)",
@@ -334,7 +307,6 @@ class Writer:
         groups, channels, filters, *_ = self.blocks.form.counts
         last = channels if axes.endswith("c") else filters
         points = self.blocks.points
-        value = f"{value}[:{points}]" if value == self.nested.biased else value
         if groups == 1:
             return f"{value}.reshape({points}, -1, {last})"
         return f"{value}.reshape({points}, -1, {groups}, {last}).swapaxes(1, 2)"
@@ -363,11 +335,12 @@ class Writer:
         """The kernel's gradient from that of its values at the points."""
         groups, channels, filters, taps, _ = self.blocks.form.counts
         points, width = self.blocks.points, groups * channels * filters
-        flat = f"dkernels.reshape({points}, {width})"
+        flat, matrix = f"dkernels.reshape({points}, {width})", _local("G", True)
+        made = transformed(self.task.machine, matrix, flat, "taps", points * points, width)
         return [
             f"taps = np.zeros(({taps}, {width}), dtype)",
             "if N:",
-            "    " + self._transformed(_local("G", True), flat, "taps", taps, width),
+            "    " + made,
         ]
 
 

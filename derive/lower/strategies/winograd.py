@@ -119,8 +119,9 @@ def lower(task: Task, targets: tuple[str, ...]) -> Routine:
     assert source is not None  # applies said so
     writer = Writer(task, blocks, steps, sides, source, name)
     given = ("len", "min", "_scratch", "_windows", "_transform")
-    known = constants(blocks)
-    body = snippet("\n".join(writer.body()))
+    lines = "\n".join(writer.body())
+    known = constants(blocks, lines)
+    body = snippet(lines)
     function = Function(
         name,
         writer.parameters,
