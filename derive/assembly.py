@@ -86,7 +86,7 @@ def programs(
     """
     from .lower import lower
     from .orders import innermost
-    from .reuse import spare
+    from .reuse import final, spare
 
     network = derivation.network
     made: dict[str, Program] = {}
@@ -98,8 +98,9 @@ def programs(
         every[node.name]["innermost"] = innermost(network, node, made)
         made[node.name] = lower(one, **every[node.name])
     for node, one in derivation.pairs():
-        if over := spare(network, node, made):
-            made[node.name] = lower(one, spare=over, **every[node.name])
+        over, last = spare(network, node, made), final(network, node, made)
+        if over or last:
+            made[node.name] = lower(one, spare=over, final=last, **every[node.name])
     return tuple(made.values())
 
 

@@ -2,6 +2,7 @@
 
 y over x    x comes from one layer and goes to one, and neither's backward pass reads it
 dx over dy  dy was made for this layer's backward pass alone
+dx over x   x comes from one layer, whose backward pass does not read it, and goes to one
 """
 
 from __future__ import annotations
@@ -28,11 +29,27 @@ def spare(network: Network, node: Node, programs: Mapping[str, Program]) -> tupl
     return tuple(found)
 
 
+def final(network: Network, node: Node, programs: Mapping[str, Program]) -> tuple[str, ...]:
+    """The data that nobody reads after a layer's backward pass."""
+    return tuple(
+        tensor.name
+        for tensor, source in node.reads
+        if _own(network, source)
+        and network.node(source).equation.output.name not in _read_backward(programs[source])
+    )
+
+
+def _own(network: Network, source: str) -> bool:
+    """Whether an array is a layer's output that one layer alone reads."""
+    inner = source not in (INPUT, TARGET, network.result)
+    return inner and len(network.readers(source)) == 1
+
+
 def _unread(
     network: Network, node: Node, tensor: str, source: str, programs: Mapping[str, Program]
 ) -> bool:
     """Whether this layer's forward pass is the only one that reads what a layer gives."""
-    if source in (INPUT, TARGET, network.result) or len(network.readers(source)) > 1:
+    if not _own(network, source):
         return False
     output = network.node(source).equation.output.name
     return tensor not in _read_backward(programs[node.name]) and output not in _read_backward(

@@ -41,6 +41,7 @@ class Asked:
     keep: bool = False
     apart: tuple[str, ...] = ()
     spare: tuple[str, ...] = ()
+    final: tuple[str, ...] = ()
     exact: bool = False
     wanted: Mapping[str, str] = field(default_factory=dict)
     prefix: str = ""
@@ -115,7 +116,7 @@ def _task(
         asked.prefix,
         asked.machine,
         asked.keep,
-        asked.spare,
+        (*asked.spare, *(asked.final if direction != "forward" else ())),
         innermost=asked.innermost,
     )
     for target, ways in statements.items():

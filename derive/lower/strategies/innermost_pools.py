@@ -98,13 +98,18 @@ def lower(task: Task, targets: tuple[str, ...]) -> Routine:
         for array in arrays
     ]
     sizes = listed((pool.planes, *(pool.outputs if forward else pool.sizes)))
-    whole = forward or all(map(covers, pool.windows))
+    told, fresh = [], f"np.empty(({sizes}, N), dtype)"
+    if not forward and not all(map(covers, pool.windows)):
+        fresh = f"np.zeros(({sizes}, N), dtype)"
+    elif pool.source and pool.source in task.spare:
+        told, fresh = ["# read for the last time: a tap is written where it was read"], pool.source
     body = [
         f"N, dtype = len({arrays[0]}), {arrays[0]}.dtype",
         *(['bits = dtype.str.replace("f", "i")'] if len(arrays) > 1 else []),
         "# no copies where samples lie innermost already",
         *turned,
-        f"{target} = np.{'empty' if whole else 'zeros'}(({sizes}, N), dtype)",
+        *told,
+        f"{target} = {fresh}",
         *_by_planes(pool, make(pool, target, arrays)),
     ]
     body.append(f"return {given(task, target)}")
