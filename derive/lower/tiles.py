@@ -19,6 +19,9 @@ to be added up."""
 THICK = 8
 """Rows of the kernel that a slice should have where it can."""
 
+REPEATED = 0.03
+"""Share of all rows that lower tiles may compute twice."""
+
 THIN = 4
 """Rows that are worth a slice."""
 
@@ -56,8 +59,11 @@ class Tiles:
         whole = filters * depth * places <= machine.sliced
         if whole or groups > 1 or filters < THICK or not _near(machine, filters * depth):
             return cls.of(form, machine)
-        width = places // form.windows[0].outputs
-        return cls._least(form, max(1, machine.sliced // (THICK * depth * width)))
+        outputs = form.windows[0].outputs
+        most = max(1, machine.sliced // (THICK * depth * (places // outputs)))
+        found = cls._least(form, most)
+        again = found.rows * found.count - outputs  # rows that two tiles have
+        return found if again <= REPEATED * outputs else cls.of(form, machine)
 
     @classmethod
     def _least(cls, form: Windowed, most: int, *, even: bool = False) -> Tiles:
@@ -93,16 +99,17 @@ def sliced(task: Task, m: int, k: int, n: int, stacked: int = 1) -> tuple[int, i
     if stacked > 1 or m * k * n <= most:
         return m, n
     rows = [r for r in range(THIN, m) if m % r == 0 and r * k * n <= most]
-    # every slice reads all columns again, and every tile all of the kernel
-    if rows and _near(task.machine, m * k, k * n):
+    # every slice reads all columns again, of which half may come from further away, and every
+    # tile all of the kernel
+    if rows and _near(task.machine, m * k) and _near(task.machine, k * n // 2):
         return max(rows, key=lambda r: (r % THIN == 0, r)), n
     fits = [s for s in range(32, n, 16) if n % s == 0 and m * k * s <= most]
     return m, fits[-1] if fits else n
 
 
-def _near(machine: Machine, *numbers: int) -> bool:
-    """Whether arrays of so many numbers each stay in the cache."""
-    return all(FLOAT * n <= machine.cache for n in numbers)
+def _near(machine: Machine, numbers: int) -> bool:
+    """Whether an array of so many numbers stays in the cache."""
+    return FLOAT * numbers <= machine.cache
 
 
 def sliced_rows(task: Task, k: int, n: int) -> int:
