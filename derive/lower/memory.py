@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from math import prod
 
-from ..programs import Array, Binary, Function, Invoke, Literal, Tuple, arrays
+from ..programs import Array, Binary, Function, Invoke, Literal, Name, Tuple, arrays
 
 FLOAT = 4
 """Bytes of a float32."""
@@ -29,8 +29,8 @@ def scratch(functions: Iterable[Function]) -> int:
                     function.parameters == ROOM
                 ):
                     found[f"{function.name} {number}"] = FLOAT * prod(map(_size, sizes))
-                case Invoke("_scratch" | "_diagonals", (Literal(name), Tuple(sizes), *_)):
-                    found[f"{name} {sizes}"] = FLOAT * prod(map(_size, sizes))
+                case Invoke("_scratch" | "_diagonals", (Literal(name), Tuple(sizes), dtype, *_)):
+                    found[f"{name} {sizes}"] = _bytes(dtype) * prod(map(_size, sizes))
                 case Invoke("_shared", (Literal(name), size, *_)):  # as large as it ever is
                     found[name] = max(found.get(name, 0), FLOAT * _size(size))
                 case Invoke("_scratch" | "_diagonals", _):
@@ -38,6 +38,14 @@ def scratch(functions: Iterable[Function]) -> int:
                         f"{function.name}: the sizes of a buffer are to be written out"
                     )
     return sum(found.values())
+
+
+def _bytes(dtype: Array) -> int:
+    """Of a number: flags and codes take one each."""
+    match dtype:
+        case Invoke("np.dtype", (Name("bool") | Literal('"u1"'),)):
+            return 1
+    return FLOAT
 
 
 def _size(array: Array) -> int:
