@@ -10,11 +10,12 @@ every tile and every sample.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from math import prod
 
 from ...machines import Cost
 from ...programs import Function
+from ..rooms import room, sample
 from ..snippets import snippet
 from ..tasks import Routine, Task
 from ..tiles import FLOAT, Tiles, sliced, start_of, starts, windows_of
@@ -48,7 +49,7 @@ def cost(task: Task, targets: tuple[str, ...], batch: int) -> Cost:
         ((outer * groups * (filters // m) * (width // n), m, n, depth),),
         moved=outer * groups * depth * width + 2 * batch * prod(w.size for w in form.windows),
         runs=outer * groups * depth * tiles.rows + batch * form.windows[0].size * channels,
-        calls=outer * 2 + batch + 4,
+        calls=3 + 0.7 * batch + (1.5 if tiles.count == 1 else 2.5) * outer,
         scratch=groups * depth * width,
     )
 
@@ -63,24 +64,24 @@ def keeps(task: Task, targets: tuple[str, ...]) -> tuple[str, ...]:
 def lower(task: Task, targets: tuple[str, ...]) -> Routine:
     """``_y_columns(x, w, b)``."""
     form, target = _form(task, targets), targets[0]
-    groups, _, filters, _, places = form.counts
-    tiles = Tiles.thick(form, task.machine)
-    name = task.function(target, NAME)
-    lead = f"{groups}, " if groups > 1 else ""
+    groups, channels = form.counts[:2]
+    tiles, name = Tiles.thick(form, task.machine), task.function(target, NAME)
+    lead = [groups] if groups > 1 else []
+    shape = [*lead, channels, *(w.size for w in form.windows)]
     body = [
         f"N, dtype = len({form.wide}), {form.wide}.dtype",
-        *_kernel(form),
-        *windows_of(form, f"{name[1:]}_padded", tiles.rows),
-        *_buffer(form, task, name[1:], f"{lead}{_depth(form)}, {tiles.places}"),
-        f"{target} = np.empty((N, {lead}{filters}, {places}), dtype)",
+        f"{', '.join(_names(form, task, tiles))} = _room({name}_room, dtype)",
+        *_kernel(form, task, tiles),
+        *_kept(form, task),
+        f"{target} = np.empty((N, {_listed(task.shape(target))}), dtype)",
+        f"rows = {_rows(form, task, tiles, target)}",
         "for n in range(N):",
-        f"    inner[...] = {form.wide}[n].reshape(inner.shape)",
-        *_tile(form, task, tiles, target),
+        f"    inner[...] = {sample(task, form.wide, shape)}",
+        *_tile(form, task, tiles),
     ]
     if form.bias and not _ones(form):
-        body.append(f"{target} += {form.bias}.reshape({groups}, {filters}, 1)")
-    kept = ", columns" if task.kept else ""
-    body.append(f"return {target}.reshape(N, {', '.join(map(str, task.shape(target)))}){kept}")
+        body.append(f"rows += {form.bias}.reshape({groups}, {form.counts[2]}, 1)")
+    body.append(f"return {target}{', columns' if task.kept else ''}")
     doc: tuple[str, ...] = (
         f"{target}[n] = kernel · columns({form.wide}[n]): all windows of {tiles.told} as the "
         "columns of a matrix with a row for every channel and tap"
@@ -90,9 +91,9 @@ def lower(task: Task, targets: tuple[str, ...]) -> Routine:
         doc = (*doc, f"With keep, those of all samples are handed on, {_bytes(form)} bytes each.")
     parameters = tuple(n for n in (form.wide, form.kernel, form.bias) if n)
     parameters += ("keep",) if task.kept else ()
-    given = ("len", "_scratch", "_windows")
+    given = ("len", "_room", "_windows", f"{name}_room")
     function = Function(name, parameters, snippet("\n".join(body)), doc, "", given)
-    return Routine(targets, function, keeps=task.kept)
+    return Routine(targets, function, keeps=task.kept, room=_room(form, task, tiles, name))
 
 
 def _form(task: Task, targets: tuple[str, ...]) -> Windowed:
@@ -116,67 +117,117 @@ def _bytes(form: Windowed) -> int:
     return FLOAT * _depth(form) * form.counts[4]
 
 
-def _buffer(form: Windowed, task: Task, name: str, sizes: str) -> list[str]:
-    """Room for the columns of a tile; of all samples if the backward pass will read them."""
-    row = form.counts[1] * form.counts[3]
+def _sides(form: Windowed, task: Task, tiles: Tiles) -> tuple[int, int]:
+    """Rows and columns of the slices of a tile's product."""
+    return sliced(task, form.counts[2], _depth(form), tiles.places, form.counts[0])
+
+
+def _matrix(form: Windowed, task: Task, tiles: Tiles) -> str:
+    """The shape of the kernel as a matrix, or as slices of it."""
+    (groups, _, filters, _, _), m = form.counts, _sides(form, task, tiles)[0]
+    if groups > 1:
+        return _listed([groups, filters, _depth(form)])
+    return _listed([*([filters // m] if m < filters else []), m, _depth(form)])
+
+
+def _copied(form: Windowed) -> bool:
+    """Whether the kernel has to be copied: to turn it, or to put the bias beside it."""
+    return _ones(form) or form.kernel_axes("gfcu")[0] != form.kernel
+
+
+def _names(form: Windowed, task: Task, tiles: Tiles) -> list[str]:
+    """What the function has in its room."""
+    kernel = ["kernel", "taps"] if _copied(form) else []
+    bias = ["bias"] if _ones(form) else []
+    windows = ["copied"] if tiles.count == 1 else ["padded"]
+    return [*kernel, *bias, "inner", *windows, *([] if task.kept else ["windows"]), "columns"]
+
+
+def _kernel(form: Windowed, task: Task, tiles: Tiles) -> list[str]:
+    """The kernel as a matrix, the bias as its last column."""
+    if not _copied(form):
+        return [f"kernel = {form.kernel}.reshape({_matrix(form, task, tiles)})"]
+    bias = [f"bias[...] = {form.bias}"] if _ones(form) else []
+    return [f"taps[...] = {form.kernel_axes('gfcu')[0]}", *bias]
+
+
+def _kept(form: Windowed, task: Task) -> list[str]:
+    """Columns of all samples if the backward pass will read them."""
     if not task.kept:
-        ones = [f"columns[{row}] = 1"] if _ones(form) else []
-        return [f'columns = _scratch("{name}", ({sizes}), dtype)', *ones]
+        return []
+    row = form.counts[1] * form.counts[3]
     return [
         "if keep:",
-        f"    columns = np.empty((N, {sizes}), dtype)",
-        "else:",
-        f'    columns = _scratch("{name}", (1, {sizes}), dtype)',
-        f"columns[:, {row}] = 1",
+        f"    columns = np.empty((N, {_depth(form)}, {form.counts[4]}), dtype)",
+        f"    columns[:, {row}] = 1",
     ]
 
 
-def _kernel(form: Windowed) -> list[str]:
-    """The kernel as a matrix, the bias as its last column."""
+def _room(form: Windowed, task: Task, tiles: Tiles, name: str) -> Function:
+    """The kernel as a matrix, a sample with zeros around it, and the columns of a tile."""
     groups, channels, filters, taps, _ = form.counts
-    matrix = form.kernel_as(*(("g", "f", "cu") if groups > 1 else ("f", "cu")))
-    if not _ones(form):
-        return [f"kernel = {matrix}"]
-    return [
-        f"kernel = np.empty(({filters}, {channels * taps + 1}), dtype)",
-        f"kernel[:, :{channels * taps}] = {matrix}",
-        f"kernel[:, {channels * taps}] = {form.bias}",
-    ]
-
-
-def _tile(form: Windowed, task: Task, tiles: Tiles, target: str) -> list[str]:
-    """Copy the windows of a tile, multiply."""
-    groups, channels, filters, taps, places = form.counts
-    view = f"columns[:{channels * taps}]" if _ones(form) else "columns"
-    if task.kept:  # the first dimension is the sample, if they are kept
-        view = f"columns[n * keep, :{channels * taps}]"
+    lead, row, depth = [groups] if groups > 1 else [], channels * taps, _depth(form)
+    part = f"[{':, ' * len(lead)}:, :{row}]" if _ones(form) else ""
+    names = _names(form, task, tiles)
+    lines = []
+    if _copied(form):
+        sizes = _listed(form.kernel_axes("gfcu")[1])
+        lines = [
+            f"kernel = np.zeros(({_listed([*lead, filters, depth])}), dtype)",
+            f"taps = kernel{part}.reshape({sizes})",
+            *([f"bias = kernel[:, {row}]"] if _ones(form) else []),
+        ]
+        names[0] = f"kernel.reshape({_matrix(form, task, tiles)})"
+    lines += windows_of(form, "", tiles.rows)
     if tiles.count == 1:
         begin = f", {start}" if (start := start_of(form)) else ""
-        into, opening, pad = f"{target}[n]", [], "    "
+        lines.append(f"copied = _windows(padded, shape, steps{begin})")
     else:
-        begin, pad = f", {start_of(form, 'top')}", "        "
-        opening = [f"    for top in {starts(form.windows[0].outputs, tiles.rows)}:"]
-        row = places // form.windows[0].outputs
-        skipped = ":, " * (1 + (groups > 1))
-        into = f"{target}[n, {skipped}{row} * top : {row} * (top + {tiles.rows})]"
-    fill = f"{pad}{view}.reshape(shape)[...] = _windows(padded, shape, steps{begin})"
-    lines = [*opening, fill]
-    m, n = sliced(task, filters, _depth(form), tiles.places, groups)
-    whole = "columns[n * keep]" if task.kept else "columns"
-    if (m, n) == (filters, tiles.places):
-        return [*lines, f"{pad}np.matmul(kernel, {whole}, out={into})"]
-    lines.append(f"{pad}# in slices small enough for BLAS to read them where they are")
+        names[names.index("padded")] = "(padded, shape, steps)"
+    columns = _listed([*([1] if task.kept else lead), depth, tiles.places])
+    lines.append(f"columns = np.{'ones' if _ones(form) else 'zeros'}(({columns}), dtype)")
+    if not task.kept:
+        own = f"columns[:{row}]" if _ones(form) else "columns"
+        lines.append(f"windows = {own}.reshape(shape)")
+    return room(name, [*lines, f"return {', '.join(names)}"], "_windows")
+
+
+def _rows(form: Windowed, task: Task, tiles: Tiles, target: str) -> str:
+    """The target as matrices, one for each product."""
+    groups, _, filters, _, places = form.counts
+    m, n = _sides(form, task, tiles)
     if m < filters:
-        rows = f"{filters // m}, {m}"
-        return [
-            *lines,
-            f"{pad}slices = kernel.reshape({rows}, {_depth(form)})",
-            f"{pad}np.matmul(slices, {whole}, out={into}.reshape({rows}, {tiles.places}))",
-        ]
+        return f"{target}.reshape(N, {filters // m}, {m}, {places})"
+    if n < tiles.places and tiles.count == 1:
+        return f"{target}.reshape(N, {filters}, {places // n}, {n}).swapaxes(1, 2)"
+    return f"{target}.reshape(N, {_listed([*([groups] if groups > 1 else []), filters, places])})"
+
+
+def _tile(form: Windowed, task: Task, tiles: Tiles) -> list[str]:
+    """Copy the windows of a tile, multiply."""
+    (groups, channels, filters, taps, places), (m, n) = form.counts, _sides(form, task, tiles)
+    if tiles.count == 1:
+        copied, into, opening, pad = "copied", "rows[n]", [], "    "
+    else:
+        copied, pad = f"_windows(*padded, {start_of(form, 'top')})", "        "
+        opening = [f"    for top in {starts(form.windows[0].outputs, tiles.rows)}:"]
+        row, skipped = places // form.windows[0].outputs, ":, " * (1 + (groups > 1 or m < filters))
+        into = f"rows[n, {skipped}{row} * top : {row} * (top + {tiles.rows})]"
+    whole, windows = "columns", "windows[...]"
+    if task.kept:  # the first dimension is the sample, if they are kept
+        whole = "columns[n * keep]"
+        windows = f"{whole}[:{channels * taps}].reshape(copied.shape)[...]"
+    lines = [*opening, f"{pad}{windows} = {copied}"]
+    if (m, n) != (filters, tiles.places):
+        lines.append(f"{pad}# in slices small enough for BLAS to read them where they are")
+    if n == tiles.places:
+        return [*lines, f"{pad}np.matmul(kernel, {whole}, out={into})"]
     count = tiles.places // n
-    return [
-        *lines,
-        f"{pad}slices = {whole}.reshape({_depth(form)}, {count}, {n}).transpose(1, 0, 2)",
-        f"{pad}rows = {into}.reshape({filters}, {count}, {n})",
-        f"{pad}np.matmul(kernel, slices, out=rows.transpose(1, 0, 2))",
-    ]
+    if tiles.count > 1:
+        into += f".reshape({filters}, {count}, {n}).swapaxes(0, 1)"
+    slices = f"{whole}.reshape({_depth(form)}, {count}, {n}).swapaxes(0, 1)"
+    return [*lines, f"{pad}np.matmul(kernel, {slices}, out={into})"]
+
+
+def _listed(values: Sequence[int]) -> str:
+    return ", ".join(map(str, values)) or "()"
