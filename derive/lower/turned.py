@@ -97,6 +97,6 @@ def routine(task: Task, targets: tuple[str, ...], name: str, lines: Lines) -> Ro
         f"return {result}",
     ]
     doc = f"{', '.join(targets)}: all samples together, up to {MOST}, innermost in memory."
-    known = ("len", "min", "range", "_shared", "_windows")
+    known = ("len", "max", "min", "range", "_shared", "_windows")
     function = Function(full, tuple(parameters), snippet("\n".join(body)), (doc,), "", known)
     return Routine(targets, function)

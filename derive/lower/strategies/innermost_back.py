@@ -98,8 +98,7 @@ def _lines(task: Task, form: Windowed, target: str) -> Lines:
     first, last = axes(form)
     tile, line, deep = _tile(form), last.padded, _deep(form)
     pieces = slices(task, first.taps * channels, deep, line)
-    shares, plane = first.taps * channels * first.outputs * line, channels * first.padded * line
-    size, sizes = listed((channels, first.size, last.size)), listed((channels, first.padded, line))
+    shares = first.taps * channels * first.outputs * line
     order = listed((first.taps, last.taps, channels, filters))
     before = [
         f"kernel = {form.kernel_as('u', 'c', 'f')}.reshape({order}).transpose(0, 2, 3, 1)",
@@ -107,27 +106,38 @@ def _lines(task: Task, form: Windowed, target: str) -> Lines:
         f'edged = _shared("edged", {filters * tile * _long(form) * MOST}, dtype)',
         f'held = _shared("windows", {deep * (tile * line * MOST + GAP)}, dtype)',
         f'added = _shared("parts", {shares * MOST}, dtype)',
-        f'whole = _shared("turned", {plane * MOST}, dtype)',
-        f"{target} = np.empty(({size}, N), dtype)",
+        f"{target} = np.zeros(({listed((channels, first.size, last.size))}, N), dtype)",
     ]
-    ends = f"{first.low} : {first.low + first.size}, {last.low} : {last.low + last.size}"
-    step = times(first.dilation, "u")
-    at, to = plus(step, first.start), plus(step, first.start + first.outputs)
     inside = [
         *_windows_of_dy(form),
         f"columns = windows.reshape({deep}, {tile}, {_cut(pieces)}",
         f"rows = added[: {shares} * count]",
         f"rows = rows.reshape({first.taps * channels}, {first.outputs}, {_cut(pieces)}",
         *_products(form),
-        f"planes = whole[: {plane} * count].reshape({sizes}, count)",
-        "planes[...] = 0",
         f"shares = added[: {shares} * count]",
         f"shares = shares.reshape({first.taps}, {channels}, {first.outputs}, {line}, count)",
+        f"made = {target}[..., n : n + count]",
         f"for u in range({first.taps}):",
-        f"    planes[:, {at} : {to}] += shares[u]",
-        f"{target}[..., n : n + count] = planes[:, {ends}]",
+        *indented(_added(form)),
     ]
     return before, inside, given(task, target), [form.narrow, form.kernel]
+
+
+def _added(form: Windowed) -> list[str]:
+    """What a tap of the first axis adds, where that is not outside of x."""
+    first, last = axes(form)
+    at = plus(times(first.dilation, "u"), first.offset)
+    ends = f", {last.low} : {last.low + last.size}" if last.low or last.high else ""
+    if not (first.low or first.high):
+        return [
+            f"at = {at}",
+            f"made[:, at : at + {first.outputs}] += shares[u{', :, :' * bool(ends)}{ends}]",
+        ]
+    return [
+        f"at = {at}",
+        f"low, high = max(0, at), min({first.size}, at + {first.outputs})",
+        f"made[:, low:high] += shares[u, :, low - at : high - at{ends}]",
+    ]
 
 
 def _low(form: Windowed) -> int:
