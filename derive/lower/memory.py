@@ -25,10 +25,11 @@ def scratch(functions: Iterable[Function]) -> int:
     for function in functions:
         for number, array in enumerate(arrays(function.body)):
             match array:
-                case Invoke("np.zeros" | "np.ones", (Tuple(sizes), *_)) if (
+                case Invoke("np.zeros" | "np.ones", (Tuple(sizes), *dtypes)) if (
                     function.parameters == ROOM
                 ):
-                    found[f"{function.name} {number}"] = FLOAT * prod(map(_size, sizes))
+                    each = _bytes(dtypes[0]) if dtypes else FLOAT
+                    found[f"{function.name} {number}"] = each * prod(map(_size, sizes))
                 case Invoke("_scratch" | "_diagonals", (Literal(name), Tuple(sizes), dtype, *_)):
                     found[f"{name} {sizes}"] = _bytes(dtype) * prod(map(_size, sizes))
                 case Invoke("_shared", (Literal(name), size, *_)):  # as large as it ever is

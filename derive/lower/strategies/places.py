@@ -20,6 +20,7 @@ from ...programs import Function
 from ..places import CODES, Places
 from ..planes import blocks, each_block, indented, listed, times
 from ..pools import Pool, returned
+from ..rooms import room
 from ..snippets import nested, snippet
 from ..tasks import Routine, Task
 
@@ -84,9 +85,9 @@ def lower(task: Task, targets: tuple[str, ...]) -> Routine:
         f"whose place is found as a number, {most} planes at a time.",
     )
     constants = places.constants()
-    given = ("bool", "len", "max", "min", "range", "_scratch", *(c.name for c in constants))
+    given = ("len", "max", "min", "range", "_room", f"{name}_room", *(c.name for c in constants))
     function = Function(name, (dy, x), snippet("\n".join(body)), doc, "", given)
-    return Routine(targets, function, constants)
+    return Routine(targets, function, constants, room=_room(places))
 
 
 def _pool(task: Task, targets: tuple[str, ...]) -> Pool:
@@ -106,20 +107,32 @@ def _planes(pool: Pool, task: Task) -> int:
 
 
 # -- before the blocks -------------------------------------------------------------------------
-def _buffers(places: Places) -> list[str]:
-    """The best of windows of some size, codes, room to compare, and where windows start."""
-    own, lines, name = prod(places.lengths), [], places.name[1:]
-    if places.pool.padded:
+def _room(places: Places) -> Function:
+    """Room for the best of windows of some size, for codes, and to compare."""
+    pool, own = places.pool, places.most * prod(places.lengths)
+    lines, made = [], _peaks(places)
+    if pool.padded:
         shape = listed([places.most, *places.lengths])
-        lines += [
-            f'padded = _scratch("{name}_padded", ({shape}), dtype)[:count]',
-            f"padded[...] = {FILL[places.pool.op]}",
-            "run = padded.reshape(-1)",
-        ]
-    for peak in ("best", "spare")[: len(places.merges) - 1]:
-        lines.append(f'{peak} = _scratch("{name}_{peak}", ({places.most * own},), dtype)')
-    held = f'"{name}_codes", (3, {places.most * own}), np.dtype("u1")'
-    lines.append(f"code, better, later = _scratch({held})")
+        lines += [f"padded = np.zeros(({shape}), dtype)", f"padded[...] = {FILL[pool.op]}"]
+    lines += [f"{peak} = np.zeros(({own},), dtype)" for peak in made]
+    lines.append(f'code, better, later = np.zeros((3, {own}), np.dtype("u1"))')
+    views = "code, better, later, code.view(bool), better.view(bool)"
+    kept = ", ".join([*(["padded"] if pool.padded else []), *made, views])
+    return room(places.name, [*lines, f"return {kept}"], "bool")
+
+
+def _peaks(places: Places) -> tuple[str, ...]:
+    """What holds the best in turns."""
+    return ("best", "spare")[: len(places.merges) - 1]
+
+
+def _buffers(places: Places) -> list[str]:
+    """The room, and where windows start."""
+    padded = ["padded"] if places.pool.padded else []
+    kept = ", ".join([*padded, *_peaks(places), "code, better, later, first, wins"])
+    lines = [f"{kept} = _room({places.name}_room, dtype)"]
+    if padded:
+        lines += ["padded = padded[:count]", "run = padded.reshape(-1)"]
     m = prod(places.pool.outputs)
     for key in ("starts", "origins", "inside")[: 1 + places.pool.padded + places.before]:
         lines.append(f"{key} = {places.constant(key)}[: count * {m}]")
@@ -138,13 +151,13 @@ def _run(places: Places) -> list[str]:
 def _codes(places: Places) -> list[str]:
     """Windows grow: two of them, one further on, make a larger one, axis by axis."""
     better, best = BETTER[places.pool.op], UFUNC[places.pool.op]
-    lines, values = ["size = len(run)"], "run"
+    lines, values = list[str](), "run"
     for number, (axis, further) in enumerate(places.merges):
         shift, weight = axis.step * further, axis.weight * further
         ahead = f"[{shift} : {shift} + size]"
-        lines.append(f"size -= {shift}")
-        wins = "better" if number else "code"
-        lines.append(f"{better}({values}{ahead}, {values}[:size], out={wins}[:size].view(bool))")
+        lines.append(f"size -= {shift}" if number else f"size = len(run) - {shift}")
+        wins = "wins" if number else "first"
+        lines.append(f"{better}({values}{ahead}, {values}[:size], out={wins}[:size])")
         if number:
             lines += [
                 f"np.add(code{ahead}, {weight}, out=later[:size])",

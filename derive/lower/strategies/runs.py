@@ -18,6 +18,7 @@ from ...machines import Cost
 from ...programs import Constant, Function
 from ..planes import blocks, each_block, indented, listed, times
 from ..pools import Pool, reduced
+from ..rooms import room
 from ..snippets import expression, snippet
 from ..tasks import Routine, Task
 from ..windowed import Window
@@ -97,9 +98,9 @@ def lower(task: Task, targets: tuple[str, ...]) -> Routine:
         "of which the windows are picked.",
     )
     constants = runs.constants()
-    given = ("len", "max", "min", "range", "_scratch", *(c.name for c in constants))
+    given = ("len", "max", "min", "range", "_room", f"{name}_room", *(c.name for c in constants))
     function = Function(name, (x,), snippet("\n".join(body)), doc, "", given)
-    return Routine(targets, function, constants)
+    return Routine(targets, function, constants, room=runs.room())
 
 
 def _pool(task: Task, targets: tuple[str, ...]) -> Pool:
@@ -153,14 +154,21 @@ class _Runs:
     def _inside(self) -> str:
         return f"{self.name}_inside".upper()
 
+    @property
+    def _made(self) -> str:
+        return ", ".join(made for made, _ in self.axes)
+
+    def room(self) -> Function:
+        """Room for what is made along each axis."""
+        size = self.most * prod(self.pool.sizes)
+        lines = [f"{made} = np.zeros(({size},), dtype)" for made, _ in self.axes]
+        return room(self.name, [*lines, f"return {self._made}"])
+
     def buffers(self) -> list[str]:
         """What is made along each axis: of a window, at as many entries behind as it starts."""
-        n, lines = prod(self.pool.sizes), []
-        for made, _ in self.axes:
-            lines += [
-                f'{made} = _scratch("{self.name[1:]}_{made}", ({self.most * n},), dtype)'
-                f"[: count * {n}]",
-            ]
+        n = prod(self.pool.sizes)
+        lines = [f"{self._made} = _room({self.name}_room, dtype)"]
+        lines += [f"{made} = {made}[: count * {n}]" for made, _ in self.axes]
         if not self.pool.divisor:
             lines.append(f"inside = {self._inside}.astype(dtype)")
         return lines
