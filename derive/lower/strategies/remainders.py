@@ -31,7 +31,7 @@ SHORT = 96
 NONE = Window("", 1, 1)
 """In front of a single axis."""
 
-ROW, COLUMN = "u, high, top", "v, wide, copy, begin"
+ROW, COLUMN = "u, high, top", "begin, wide, copy"
 """What is known of the taps of a remainder along the first axis, and along the last."""
 
 
@@ -213,17 +213,16 @@ def _kernels(layout: Layout) -> list[str]:
 
 
 def _tables(layout: Layout) -> list[str]:
-    """For each remainder its last tap, how many there are, and where dy meets the first."""
+    """For each remainder the place of its last tap, how many there are, where dy meets that."""
     first, last, begin = layout.first, layout.last, 0
     rows: list[tuple[int, ...]] = []
     columns: list[tuple[int, ...]] = []
     for a in range(first.window.stride):
         rows.append((first.taps(a)[0], len(first.taps(a)), first.shift(a) + first.low))
     for b in range(last.window.stride):
-        taps = last.taps(b)
-        columns.append((taps[0], len(taps), last.shift(b) - last.shifts[0], begin))
-        begin += len(taps)
-    lines = ["# for every remainder its last tap, how many there are, where in dy they start"]
+        columns.append((begin, len(last.taps(b)), last.shift(b) - last.shifts[0]))
+        begin += len(last.taps(b))
+    lines = ["# for every remainder its first tap here, how many there are, where in dy they start"]
     for name, own, found in (("rows", ROW, rows), ("columns", COLUMN, columns)):
         lines.append(f"{name} = {_listed(found)}" if len(found) > 1 else f"{own} = {found[0]}")
     return lines
@@ -237,8 +236,8 @@ def _moves(layout: Layout) -> list[str]:
     for k, shift in enumerate(last.shifts):
         start, stop = max(0, -shift), min(last.length, outputs - shift)
         if start < stop:
-            of = f"n, :, :, {start + shift} : {stop + shift}"
-            lines.append(f"moved[{k}, :, {rows}, {start} : {stop}] = slopes[{of}]")
+            into, of = f"{start} : {stop}", f"{start + shift} : {stop + shift}"
+            lines.append(f"moved[{k}, :, {rows}, {into}] = slopes[n, :, :, {of}]")
     return lines
 
 
