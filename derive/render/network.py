@@ -14,7 +14,8 @@ from ..graphs import INPUT, TARGET, Network, NetworkDerivation, Node
 from ..programs import Function, Program
 from . import kernel
 from .initial import start
-from .kernel import HELPERS, FunctionText, broken, documented, names_of, shape_text
+from .kernel import HELPERS, FunctionText, documented, names_of, shape_text
+from .opening import docstring
 from .python import WIDTH, lines
 from .templates import template
 from .wiring import Wiring
@@ -36,7 +37,7 @@ def network(
     upstream = [] if net.loss else [("dy", "y")]
     slots = {
         "title": f"{net.title}.",
-        "docstring": documented(_docstring(derivation, written or net)),
+        "docstring": documented(docstring(derivation, programs, written or net)),
         "shapes": [f'"{name}": {shape},' for name, shape in _shapes(derivation).items()],
         "equations": list(_equations(derivation)),
         "functions": _public(derivation, Wiring(derivation, programs), turned),
@@ -89,54 +90,6 @@ def _shapes(derivation: NetworkDerivation) -> dict[str, tuple[int, ...]]:
         shapes[TARGET] = net.shape(TARGET)
     shapes |= {name: tensor.sizes() for name, tensor in net.parameters}
     return {**shapes, "y": net.shape(net.result)}
-
-
-# -- words -----------------------------------------------------------------------------------
-def _docstring(derivation: NetworkDerivation, written: Network) -> list[str]:
-    net = derivation.network
-    rows = [(n.name, n.text, _size(n.shape), ", ".join(_parameters(n))) for n in net.nodes]
-    head = (INPUT, "", _size(net.shape(INPUT)), "")
-    table = [head, *rows]
-    wide = [max(len(row[k]) for row in table) for k in range(3)]
-    out = ["Layers, with the shape that each gives (without the batch) and its parameters:", ""]
-    for row in table:
-        cells = [cell.ljust(width) for cell, width in zip(row, wide, strict=False)]
-        out.append(("    " + "  ".join([*cells, row[3]])).rstrip())
-    words = (
-        f"{net.size} numbers are trained. The gradient of a layer's output is what the layer "
-        "behind it returns for its input; where several layers read it, theirs add up. What "
-        "backward reads of the forward pass is kept, not computed again."
-    )
-    out += ["", *wrap(words, WIDTH - 4)]
-    if moved := _moved(net, written):
-        out += ["", *wrap(moved, WIDTH - 4)]
-    return [*out, "", "Generated and proved by:", "", *broken(net.command, 4)]
-
-
-def _moved(net: Network, written: Network) -> str:
-    """What is computed behind a layer that was written behind it."""
-    places = {node.name: k for k, node in enumerate(written.nodes)}
-    pairs = [
-        (node.name, source)
-        for node in net.nodes
-        for source in node.inputs
-        if places.get(source, -1) > places[node.name]
-    ]
-    if not pairs:
-        return ""
-    told = ", ".join(f"{late} behind {early}" for late, early in pairs)
-    return (
-        f"Computed in another order than written: {told}. A function that never falls gives the "
-        "same maximum of fewer entries, and the same gradients."
-    )
-
-
-def _parameters(node: Node) -> list[str]:
-    return [f"{t.name} {_size(t.sizes())}" for _, t in node.parameters]
-
-
-def _size(shape: tuple[int, ...]) -> str:
-    return "x".join(map(str, shape)) or "()"
 
 
 def _equations(derivation: NetworkDerivation) -> list[str]:
