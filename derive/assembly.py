@@ -118,13 +118,15 @@ def inside(derivation: NetworkDerivation, node: Node) -> dict[str, Any]:
 
 def kernel(derivation: NetworkDerivation, **asked: Any) -> str:
     """The source of kernel.py; ``asked`` as for :func:`programs`."""
+    from .lower.memory import scratch
     from .orders import results
     from .render.network import network
 
     ahead = computed(derivation)
     made = programs(ahead, **asked)
     turned = results(ahead.network, named(ahead, made))
-    return network(ahead, made, derivation.network, turned)
+    held = scratch(function for program in made for function in program.functions)
+    return network(ahead, made, derivation.network, turned, held)
 
 
 def prove(

@@ -156,7 +156,7 @@ def chosen(program: Program) -> list[str]:
             " ".join(call.targets),
             call.strategy,
             f"{call.multiply_adds:,}" if choice.least else "",
-            _bytes(call.scratch) if choice.least else "",
+            in_bytes(call.scratch) if choice.least else "",
             _microseconds(call) if choice.least else "",
         )
         for choice in program.choices
@@ -185,7 +185,7 @@ def _told(program: Program, *, measured: bool) -> str:
     )
     kept = (
         " Scratch (float32) does not grow with the batch; each thread keeps its own between "
-        f"calls, at most {_bytes(program.scratch)}."
+        f"calls, at most {in_bytes(program.scratch)}."
         if program.scratch
         else ""
     )
@@ -199,7 +199,7 @@ WHOLE = ("taps", "unrolled")
 """Strategies that work on the whole batch at once."""
 
 
-def _bytes(count: int) -> str:
+def in_bytes(count: int) -> str:
     """Bytes in kB or MB, rounded up."""
     return f"{-(-count // 1000)} kB" if count < 10**6 else f"{-(-count // 10**5) / 10} MB"
 

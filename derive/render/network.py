@@ -26,18 +26,20 @@ def network(
     programs: tuple[Program, ...],
     written: Network | None = None,
     turned: tuple[bool, bool] = (False, False),
+    scratch: int = 0,
 ) -> str:
     """The source text; the same derivation gives the same bytes.
 
     ``written`` is the network in the order in which it was written, if that is another.
-    ``turned``: whether y and ∂L/∂x may come with their samples innermost in memory.
+    ``turned``: whether y and ∂L/∂x may come with their samples innermost in memory. ``scratch``:
+    bytes, in float32, of all buffers that a thread keeps.
     """
     net = derivation.network
     called = {name for program in programs for name in kernel.called(program)}
     upstream = [] if net.loss else [("dy", "y")]
     slots = {
         "title": f"{net.title}.",
-        "docstring": documented(docstring(derivation, programs, written or net)),
+        "docstring": documented(docstring(derivation, programs, written or net, scratch)),
         "shapes": [f'"{name}": {shape},' for name, shape in _shapes(derivation).items()],
         "equations": list(_equations(derivation)),
         "functions": _public(derivation, Wiring(derivation, programs), turned),

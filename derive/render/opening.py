@@ -7,12 +7,12 @@ from textwrap import wrap
 
 from ..graphs import INPUT, Network, NetworkDerivation, Node
 from ..programs import Program
-from .kernel import broken
+from .kernel import broken, in_bytes
 from .python import WIDTH
 
 
 def docstring(
-    derivation: NetworkDerivation, programs: tuple[Program, ...], written: Network
+    derivation: NetworkDerivation, programs: tuple[Program, ...], written: Network, scratch: int
 ) -> list[str]:
     """Layers with their shapes, how they are computed, and the command."""
     net = derivation.network
@@ -33,6 +33,12 @@ def docstring(
     if moved := _moved(net, written):
         out += ["", *wrap(moved, WIDTH - 4)]
     out += _strategies(net, programs)
+    if scratch:
+        kept = (
+            f"Scratch (float32) of all layers together is at most {in_bytes(scratch)} a thread, kept "
+            "between calls; layers use some of it in turn, and none of it grows with the batch."
+        )
+        out += ["", *wrap(kept, WIDTH - 4)]
     return [*out, "", "Generated and proved by:", "", *broken(net.command, 4)]
 
 
