@@ -10,10 +10,11 @@ ones adds up dy itself: the bias's gradient comes along.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from ...machines import Cost
 from ...programs import Function
+from ..rooms import room, sample
 from ..snippets import snippet
 from ..tasks import Routine, Task
 from ..tiles import Tiles, sliced_rows, start_of, windows_of
@@ -44,7 +45,7 @@ def cost(task: Task, targets: tuple[str, ...], batch: int) -> Cost:
         ((outer * groups * held // rows, rows, filters, tiles.places),),
         moved=outer * groups * depth * (tiles.places + 2 * filters),
         runs=outer * groups * depth * tiles.rows,
-        calls=outer * 4 + batch + 4,
+        calls=4 + 0.7 * batch + (2 if tiles.count == 1 else 3) * outer,
         scratch=groups * depth * tiles.places,
     )
 
@@ -61,33 +62,29 @@ def lower(task: Task, targets: tuple[str, ...]) -> Routine:
     if task.kept:
         return _from_kept(task, targets, form)
     groups, channels, filters, taps, places = form.counts
-    depth, tiles = channels * taps, _tiles(form, task)
-    deep = depth + len(targets) - 1
+    tiles, deep = _tiles(form, task), channels * taps + len(targets) - 1
     held, rows = _held(form, task, deep)
     name = task.function("_".join(targets), NAME)
-    lead = f"{groups}, " if groups > 1 else ""
+    lead = [groups] if groups > 1 else []
     x, dy = form.wide, form.narrow
-    narrow = f"{dy}.reshape(N, {lead}{filters}, {places})"
+    narrow = f"{dy}.reshape(N, {_listed([*lead, filters, places])})"
     body = [
         f"N, dtype = len({x}), {x}.dtype",
+        f"{', '.join(_names(tiles, held, rows))} = _room({name}_room, dtype)",
         f"by_place = {narrow}.swapaxes(-1, -2)",
-        *windows_of(form, f"{name[1:]}_padded", tiles.rows),
-        f'columns = _scratch("{name[1:]}", ({lead}{held}, {tiles.places}), dtype)',
-        *([f"columns[{depth}] = 1"] if deep > depth else []),
-        f'part = _scratch("{name[1:]}_part", ({lead}{held}, {filters}), dtype)',
-        f"total = np.zeros(({lead}{held}, {filters}), dtype)",
+        f"total = np.zeros(({_listed([*lead, held, filters])}), dtype)",
         "for n in range(N):",
-        f"    inner[...] = {x}[n].reshape(inner.shape)",
+        f"    inner[...] = {sample(task, x, [*lead, channels, *(w.size for w in form.windows)])}",
         *_tile(form, tiles, held, rows),
         *_results(task, targets, form, held),
     ]
     doc = (
         f"{targets[0]} = Σ columns({x}[n]) · {dy}[n]ᵀ, {tiles.told} at a time"
-        + ("; a row of ones adds up the bias's." if deep > depth else "."),
+        + ("; a row of ones adds up the bias's." if len(targets) > 1 else "."),
     )
-    given = ("len", "_scratch", "_windows")
+    given = ("len", "_room", "_windows", f"{name}_room")
     function = Function(name, (dy, x), snippet("\n".join(body)), doc, "", given)
-    return Routine(targets, function)
+    return Routine(targets, function, room=_room(form, tiles, name, deep, held, rows))
 
 
 def _from_kept(task: Task, targets: tuple[str, ...], form: Windowed) -> Routine:
@@ -133,32 +130,52 @@ def _held(form: Windowed, task: Task, deep: int) -> tuple[int, int]:
     return -(-deep // rows) * rows, rows
 
 
-def _tile(form: Windowed, tiles: Tiles, held: int, rows: int) -> list[str]:
-    groups, channels, filters, taps, places = form.counts
-    view = f"columns[:{channels * taps}]" if held > channels * taps else "columns"
-    skipped = ":, " if groups > 1 else ""
+def _names(tiles: Tiles, held: int, rows: int) -> list[str]:
+    """What the function has in its room."""
+    windows = "copied" if tiles.count == 1 else "padded"
+    return ["inner", windows, "windows", "columns", "part", *(["slices"] if rows < held else [])]
+
+
+def _room(form: Windowed, tiles: Tiles, name: str, deep: int, held: int, rows: int) -> Function:
+    """A sample with zeros around it, the columns of a tile, and the sums of a product."""
+    groups, channels, filters, taps, _ = form.counts
+    lead, depth, names = [groups] if groups > 1 else [], channels * taps, _names(tiles, held, rows)
+    lines = windows_of(form, "", tiles.rows)
     if tiles.count == 1:
         begin = f", {start}" if (start := start_of(form)) else ""
-        right, opening, pad = "by_place[n]", [], "    "
+        lines.append(f"copied = _windows(padded, shape, steps{begin})")
     else:
-        begin, pad = f", {start_of(form, 'top')}", "        "
-        opening = [f"    for top in range(0, {tiles.of_all}, {tiles.rows}):"]
-        row = places // tiles.of_all
-        right = f"by_place[n, {skipped}{row} * top : {row} * (top + {tiles.rows})]"
-    lines = [
-        *opening,
-        f"{pad}{view}.reshape(shape)[...] = _windows(padded, shape, steps{begin})",
-        f"{pad}np.matmul(columns, {right}, out=part)",
-        f"{pad}total += part",
+        names[1] = "(padded, shape, steps)"
+    lines += [
+        f"columns = np.zeros(({_listed([*lead, held, tiles.places])}), dtype)",
+        *([f"columns[{depth}] = 1"] if deep > depth else []),
+        f"windows = {f'columns[:{depth}]' if held > depth else 'columns'}.reshape(shape)",
+        f"part = np.zeros(({_listed([*lead, held, filters])}), dtype)",
     ]
     if rows < held:
         count = held // rows
-        lines[-2:-1] = [
-            f"{pad}# in slices small enough for BLAS to read them where they are",
-            f"{pad}slices = columns.reshape({count}, {rows}, {tiles.places})",
-            f"{pad}np.matmul(slices, {right}, out=part.reshape({count}, {rows}, {filters}))",
-        ]
-    return lines
+        lines.append("# slices small enough for BLAS to read them where they are")
+        lines.append(f"slices = part.reshape({count}, {rows}, {filters})")
+        names[3] = f"columns.reshape({count}, {rows}, {tiles.places})"
+    return room(name, [*lines, f"return {', '.join(names)}"], "_windows")
+
+
+def _tile(form: Windowed, tiles: Tiles, held: int, rows: int) -> list[str]:
+    """Copy the windows of a tile, multiply, add up."""
+    groups, places = form.counts[0], form.counts[4]
+    if tiles.count == 1:
+        copied, right, opening, pad = "copied", "by_place[n]", [], "    "
+    else:
+        copied, pad = f"_windows(*padded, {start_of(form, 'top')})", "        "
+        opening = [f"    for top in range(0, {tiles.of_all}, {tiles.rows}):"]
+        row, skipped = places // tiles.of_all, ":, " if groups > 1 else ""
+        right = f"by_place[n, {skipped}{row} * top : {row} * (top + {tiles.rows})]"
+    return [
+        *opening,
+        f"{pad}windows[...] = {copied}",
+        f"{pad}np.matmul(columns, {right}, out={'slices' if rows < held else 'part'})",
+        f"{pad}total += part",
+    ]
 
 
 def _results(task: Task, targets: tuple[str, ...], form: Windowed, held: int) -> list[str]:
@@ -173,3 +190,7 @@ def _results(task: Task, targets: tuple[str, ...], form: Windowed, held: int) ->
         return [*lines, f"return {targets[0]}"]
     bias = ", ".join(map(str, task.shape(targets[1])))
     return [*lines, f"return {targets[0]}, total[{depth}].reshape({bias})"]
+
+
+def _listed(values: Sequence[int]) -> str:
+    return ", ".join(map(str, values))
