@@ -159,5 +159,15 @@ def test_threads_do_not_share_the_tiles():
         assert at_once(module, [integers(module, 4, seed) for seed in range(3)]) == []
 
 
-def test_it_is_not_offered_without_groups():
-    assert kernels("sheared", **DEPTHWISE | {"filters": 4, "groups": 1}) == ()
+@pytest.mark.parametrize("seed", range(6))
+def test_one_group_is_a_group(seed):
+    random = 0
+    settings = drawn(seed)
+    while len(settings["kernel"]) != 2 or settings["groups"] > 1 or min(settings["kernel"]) == 1:
+        random += 1000
+        settings = drawn(seed + random)
+    made = kernels("sheared", **settings)
+    assert made
+    for module, _ in made:
+        for batch in (0, 1, 9):
+            assert differing(module, integers(module, batch, seed)) == []

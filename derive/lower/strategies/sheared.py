@@ -1,4 +1,4 @@
-"""Few channels a group (depthwise): one product for the rows of windows, one for their columns.
+"""Few channels, or few a group: one product for the rows of windows, one for their columns.
 
     sums[(v,f), (i,a)] = Σ_(c,u) kernel[f, c, u, v] · rows[(c,u), (i,a)]
     y[f, (i,j)] = Σ_v sums[(v,f), (i, j + v − p)]         rows[(c,u), (i,a)] = x[c, i + u − p, a]
@@ -28,17 +28,17 @@ from ...programs import Function
 from ..planes import indented, listed
 from ..shearing import copies, loop, narrow, some
 from ..shearing_back import bias, kernel
-from ..shears import Sheared, unstrided
+from ..shears import CACHES, Sheared, unstrided
 from ..snippets import snippet
 from ..tasks import Routine, Task
-from ..tiles import starts
+from ..tiles import FLOAT, starts
 from ..windowed import Window, totals
 
 NAME = "sheared"
 EXACT = True
 
 WHOLE = 0.6
-"""What a number costs in a copy of whole planes."""
+"""What a number costs in a copy of whole planes that stay close."""
 
 SINGLE = 4
 """So many single numbers are put to zero in the time of a run."""
@@ -50,7 +50,7 @@ SPOILED = (
 
 
 def applies(task: Task) -> Iterator[tuple[str, ...]]:
-    """Targets with groups, over two axes of windows; dx and dw together without a stride."""
+    """Targets over two axes of windows; dx and dw together without a stride."""
     made = {target: plan for target in task.forms if (plan := _plan(task, target))}
     for target, plan in made.items():
         yield (target,)
@@ -67,7 +67,7 @@ def applies(task: Task) -> Iterator[tuple[str, ...]]:
 def _plan(task: Task, target: str, name: str = "") -> Sheared | None:
     """How a target lies in memory; None where the strategy does not apply."""
     form = task.form(target, "narrow") or task.form(target, "kernel") or task.form(target, "wide")
-    if form is None or not form.plain or form.counts[0] == 1 or len(form.windows) != 2:
+    if form is None or not form.plain or len(form.windows) != 2:
         return None
     if any(w.taps == 1 for w in form.windows) or (form.target == "wide" and form.bias):
         return None
@@ -137,8 +137,9 @@ def cost(task: Task, targets: tuple[str, ...], batch: int) -> Cost:
     plans = _plans(task, targets)
     first = plans[0]
     planes, turns = batch * first.form.counts[0], _turns(first, batch)
+    close = FLOAT * first.deep * first.length <= CACHES * task.machine.cache
     total = Cost(
-        moved=planes * first.deep * first.plane * (WHOLE if first.whole else 1),
+        moved=planes * first.deep * first.plane * (WHOLE if first.whole and close else 1),
         runs=planes * first.deep * (1 if first.whole else first.down.outputs),
         calls=turns * (3 * first.down.taps + 2) + 15,
         scratch=first.block * first.deep * first.length,
