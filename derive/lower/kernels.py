@@ -155,3 +155,111 @@ def transformed(machine: Machine, matrix: str, of: str, made: str, area: int, co
     if columns <= most or not fits or fits[-1] < LEAST:
         return f"np.matmul({matrix}, {of}, out={made})"
     return f"_transform({matrix}, {of}, {made}, {fits[-1]})"
+
+
+@dataclass(frozen=True)
+class Slopes:
+    """The kernel's gradient: of its values at the points, and from there of its taps.
+
+    ``names`` are the transposed G along both axes, and whole; ``count`` is 0 in the first block.
+    """
+
+    blocks: Blocks
+    machine: Machine
+    laying: Laying
+    names: tuple[str, str, str]
+    count: str
+
+    @property
+    def part(self) -> int:
+        """Filters at a time, if the gradient at all points is too large to be kept; or 0."""
+        return self.blocks.returned
+
+    @property
+    def order(self) -> str:
+        """The axes of ``dtaps``."""
+        return "ugfc" if self.part else "ugcf"
+
+    @property
+    def _shape(self) -> tuple[int, ...]:
+        """At the points: for all filters, or for some."""
+        groups, channels, filters, *_ = self.blocks.form.counts
+        lead = (self.blocks.points, *((groups,) if groups > 1 else ()))
+        return (*lead, self.part, channels) if self.part else (*lead, channels, filters)
+
+    def before(self) -> list[str]:
+        """Lines in front of the loop."""
+        _, channels, filters, taps, _ = self.blocks.form.counts
+        lines = [f"dkernels = {self.laying.scratch('dkernels', self._shape)}"]
+        if not self.part:
+            return [*lines, f"part = {self.laying.scratch('part', self._shape)}"]
+        columns, (outer, rows, inner) = channels * self.part, self._axes()
+        if outer > 1:
+            halves = (outer, inner, columns)
+            lines.append(f"dhalves = {self.laying.scratch('dhalves', halves)}")
+        flat = (rows, inner * columns) if outer > 1 else (inner, columns)
+        return [
+            *lines,
+            f"part = {self.laying.scratch('part', flat)}",
+            f"dtaps = np.zeros(({taps}, {filters}, {channels}), dtype)",
+        ]
+
+    def products(self, left: str, right: str) -> list[str]:
+        """What a block adds, from values over its tiles."""
+        one, two = self._stack(left, 2), self._stack(right, 3)
+        if not self.part:
+            return [
+                f"left = {one}.swapaxes(-1, -2)",
+                f"right = {two}",
+                f"if {self.count}:",
+                "    np.matmul(left, right, out=part)",
+                "    dkernels += part",
+                "else:",
+                "    np.matmul(left, right, out=dkernels)",
+            ]
+        _, channels, filters, taps, _ = self.blocks.form.counts
+        outer, _, _ = self._axes()
+        inner = self.blocks.points // outer
+        back = [f"np.matmul({self.names[1]}, dkernels.reshape({inner}, -1), out=part)"]
+        if outer > 1:
+            given = f"dkernels.reshape({outer}, {inner}, -1)"
+            back = [
+                f"np.matmul({self.names[1]}, {given}, out=dhalves)",
+                f"np.matmul({self.names[0]}, dhalves.reshape({outer}, -1), out=part)",
+            ]
+        some = f"start : start + {self.part}"
+        return [
+            f"left = {two}.swapaxes(-1, -2)",
+            f"right = {one}",
+            f"for start in range(0, {filters}, {self.part}):",
+            "    # some filters, back to their taps while they are in the cache",
+            f"    np.matmul(left[:, {some}], right, out=dkernels)",
+            *(f"    {line}" for line in back),
+            f"    dtaps[:, {some}] += part.reshape({taps}, {self.part}, {channels})",
+        ]
+
+    def after(self) -> list[str]:
+        """Lines behind the loop, that make ``dtaps``."""
+        groups, channels, filters, taps, _ = self.blocks.form.counts
+        points, width = self.blocks.points, groups * channels * filters
+        if self.part:
+            return []
+        flat = f"dkernels.reshape({points}, {width})"
+        made = transformed(self.machine, self.names[2], flat, "dtaps", points * taps, width)
+        return [f"dtaps = np.zeros(({taps}, {width}), dtype)", "if N:", f"    {made}"]
+
+    def _axes(self) -> tuple[int, int, int]:
+        """Points along the outer axis, and taps along both; 1 where there is no outer axis."""
+        axes, inner = self.blocks.axes, self.blocks.axes[self.blocks.inner].window.taps
+        if self.blocks.outer is None:
+            return 1, 1, inner
+        outer = axes[self.blocks.outer]
+        return outer.size, outer.window.taps, inner
+
+    def _stack(self, value: str, role: int) -> str:
+        """A value over tiles as matrices (tiles, channels or filters), by points and groups."""
+        groups, last = self.blocks.form.counts[0], self.blocks.form.counts[role - 1]
+        points = self.blocks.points
+        if groups == 1:
+            return f"{value}.reshape({points}, -1, {last})"
+        return f"{value}.reshape({points}, -1, {groups}, {last}).swapaxes(1, 2)"

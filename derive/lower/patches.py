@@ -133,7 +133,7 @@ class Blocks:
         groups, channels, filters, *_ = self.form.counts
         summed, made = (channels, filters) if side == "narrow" else (filters, channels)
         labels = self.form.filters if side == "narrow" else self.form.channels
-        composed = len(self.form.kernel_shape) != len(self.form.kernel_labels)
+        composed = len(self.form.kernel_shape) not in (0, len(self.form.kernel_labels))
         column = FLOAT * self.points * summed
         if groups > 1 or composed or len(labels) != 1 or column * made <= CLOSE:
             return 0
@@ -142,6 +142,15 @@ class Blocks:
     def repeated(self, side: str) -> bool:
         """Whether the kernel at its points is too large to be kept: every block makes it again."""
         return self.part(side) > 0 and self._large
+
+    @property
+    def returned(self) -> int:
+        """Filters whose gradient is brought back from its points at a time; 0 for all of them."""
+        part, filters = self.part("narrow"), self.form.counts[2]
+        wide = 2 * part  # longer runs are worth more here than the nearer cache
+        if not part or not self._large:
+            return 0
+        return wide if filters % wide == 0 else part
 
     @property
     def _large(self) -> bool:

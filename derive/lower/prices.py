@@ -32,8 +32,11 @@ def priced(blocks: Blocks, sides: Collection[str], batch: int, machine: Machine)
     deep = blocks.points * blocks.tiles * blocks.samples * max(blocks.channels, blocks.filters)
     groups, channels, filters, *_ = blocks.form.counts
     kernel = blocks.points * groups * channels * filters
-    kept = 0 if any(blocks.repeated(side) for side in sides) else kernel
-    kept += 2 * kernel if "kernel" in sides else 0
+    kept = sum(
+        (2 if side == "kernel" else 1) * kernel
+        for side in sides
+        if side != "total" and not (blocks.returned if side == "kernel" else blocks.repeated(side))
+    )
     return total + Cost(scratch=rooms * deep + kept)
 
 
@@ -51,7 +54,10 @@ def _kernels(blocks: Blocks, sides: Collection[str], often: float, machine: Mach
         else:
             total += Cost(((slices, points, width, taps),), (points + taps) * kernel)
         total += Cost(moved=again * points * kernel, runs=often_made * taps * kernel / 8)
-    if "kernel" in sides:
+    if "kernel" in sides and blocks.returned:
+        total += _in_parts(blocks, blocks.returned, "narrow", often)
+        total += Cost(moved=often * taps * kernel)
+    elif "kernel" in sides:
         back = Cost(((slices, taps, width, points),), (points + taps) * kernel)
         total += back + Cost(moved=0.7 * often * points * kernel)
     return total
@@ -112,7 +118,8 @@ def _points(blocks: Blocks, side: str, often: float, share: float) -> Cost:
     groups, channels, filters, *_ = blocks.form.counts
     stack, tiles = often * blocks.points * groups, max(1, round(share * blocks.tiles))
     if side == "kernel":
-        return Cost(((stack, channels, filters, tiles),), calls=4 * often)
+        part = blocks.returned or filters
+        return Cost(((stack * filters / part, part, channels, tiles),), calls=4 * often)
     if side == "total":
         places = prod(w.outputs for w in blocks.form.windows)
         return Cost(moved=0.5 * often * share / blocks.count * places * blocks.filters)

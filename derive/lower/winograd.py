@@ -13,7 +13,7 @@ from functools import cached_property
 from math import prod
 
 from ..bilinear import Apply, Multiply, Put, Step, Take, reads
-from .kernels import Kernels, transformed
+from .kernels import Kernels, Slopes
 from .laying import BUFFERS, Laying
 from .nested import Nested
 from .patches import Axis, Blocks, listed
@@ -107,8 +107,8 @@ class Writer:
         used: dict[str, str] = {}
         for step in self.steps:
             match step:
-                case Apply(_, letter, "kernel" | "dkernels" as of, turned) if not (
-                    of == "kernel" and self.kernels and self.kernels.part
+                case Apply(_, letter, "kernel" | "dkernels", turned) if not (
+                    self.slopes.part if turned else self.kernels and self.kernels.part
                 ):
                     used[_local(letter, turned)] = _cast(matrices(self.blocks, letter), turned)
                 case Apply(_, letter, _, turned):
@@ -149,6 +149,13 @@ class Writer:
         names = (*self._along("G", False), _local("G", False))
         return Kernels(self.blocks, self.source, self.task.machine, self.laying, side, names)
 
+    @cached_property
+    def slopes(self) -> Slopes:
+        """How the kernel's gradient is made of values at the points."""
+        names = (*self._along("G", True), _local("G", True))
+        count = "n" if self.blocks.count == 1 else "n + top"
+        return Slopes(self.blocks, self.task.machine, self.laying, names, count)
+
     def _buffers(self) -> list[str]:
         """Memory that is kept between calls: samples with channels innermost, and tiles."""
         lines = [line for value in self._laid() for line in self.laying.room(value)]
@@ -168,14 +175,8 @@ class Writer:
             carried = self.laying.scratch("carried", self.nested.carried)
             lines.append(f"carried = {carried}")
         if "kernel" in self.sides:
-            shape = self._kernel_shape()
-            lines.append(f"part = {self.laying.scratch('part', shape)}")
-            lines.append(f"dkernels = {self.laying.scratch('dkernels', shape)}")
+            lines += self.slopes.before()
         return lines
-
-    def _kernel_shape(self) -> tuple[int, ...]:
-        groups, channels, filters, *_ = self.blocks.form.counts
-        return (self.blocks.points, *((groups,) if groups > 1 else ()), channels, filters)
 
     def _laid(self) -> list[str]:
         """Sides that are laid out with channels innermost."""
@@ -281,35 +282,14 @@ class Writer:
         return [*lines, out, *self.laying.stored("narrow")]
 
     def _multiply(self, made: str, left: str, right: str, axes: str) -> list[str]:
-        first, second, result = axes.replace("->", ",").split(",")
-        one, two = self._stack(left, first), self._stack(right, second)
+        result = axes.split("->")[1]
         if result.endswith("t"):
             raise ValueError(f"{made} has its tiles last")
         if "t" in result:
             assert self.kernels is not None  # it is the other factor
             cut = f"[:{self.blocks.points}]" if made == self.nested.biased else ""
             return self.kernels.products(left, f"{made}{cut}")
-        first = "n" if self.blocks.count == 1 else "n + top"
-        return [
-            f"left = {one}.swapaxes(-1, -2)",
-            f"right = {two}",
-            f"if {first}:",
-            "    np.matmul(left, right, out=part)",
-            f"    {made} += part",
-            "else:",
-            f"    np.matmul(left, right, out={made})",
-        ]
-
-    def _stack(self, value: str, axes: str) -> str:
-        """A value as a stack of matrices, one for each point and group."""
-        if "t" not in axes:
-            return value
-        groups, channels, filters, *_ = self.blocks.form.counts
-        last = channels if axes.endswith("c") else filters
-        points = self.blocks.points
-        if groups == 1:
-            return f"{value}.reshape({points}, -1, {last})"
-        return f"{value}.reshape({points}, -1, {groups}, {last}).swapaxes(1, 2)"
+        return self.slopes.products(left, right)
 
     # -- after the loop -------------------------------------------------------------------------
     def _finish(self) -> list[str]:
@@ -318,8 +298,8 @@ class Writer:
             shape = self.task.shape(target)
             text = target
             if side == "kernel":
-                lines += self._taps()
-                made = self.blocks.form.kernel_from("taps", "ugcf")
+                lines += self.slopes.after()
+                made = self.blocks.form.kernel_from("dtaps", self.slopes.order)
                 text = f"{made}.reshape({listed(shape)})"
             elif side in ("narrow", "wide"):
                 if shape != self.laying.whole(side):
@@ -330,18 +310,6 @@ class Writer:
                 lines.append(f"{target} = {text}")
             shown.append(target)
         return [*lines, f"return {', '.join(shown)}"]
-
-    def _taps(self) -> list[str]:
-        """The kernel's gradient from that of its values at the points."""
-        groups, channels, filters, taps, _ = self.blocks.form.counts
-        points, width = self.blocks.points, groups * channels * filters
-        flat, matrix = f"dkernels.reshape({points}, {width})", _local("G", True)
-        made = transformed(self.task.machine, matrix, flat, "taps", points * points, width)
-        return [
-            f"taps = np.zeros(({taps}, {width}), dtype)",
-            "if N:",
-            "    " + made,
-        ]
 
 
 def _cast(matrix: str, turned: bool) -> str:

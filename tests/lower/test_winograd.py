@@ -11,7 +11,7 @@ from forced import awkward, integers, kernels, results
 from kernels import derivation_of
 
 import derive
-from derive.lower import lower
+from derive.lower import lower, patches
 from derive.lower.branching import Asked, tasks
 from derive.lower.strategies import winograd
 from derive.render.kernel import kernel
@@ -80,6 +80,21 @@ def test_blocks_of_rows_leave_none_out_where_rows_are_ragged() -> None:
     settings = {"input": (24, 75, 61), "kernel": (3, 3), "filters": 40, "padding": (0, 2)}
     for made, _ in kernels(winograd.NAME, **settings):
         assert worst(made, integers(made, 2), "float64") < FLOAT64
+
+
+@pytest.mark.parametrize("large", [0, patches.LARGE])
+@pytest.mark.parametrize("kernel_size", [(3, 3), (3, 2), (1, 4)])
+def test_a_kernel_that_is_taken_some_filters_at_a_time_leaves_none_out(
+    kernel_size: tuple[int, int], large: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(patches, "CLOSE", 4 * 48 * 36 * 16)  # so that 16 filters are close
+    monkeypatch.setattr(patches, "LARGE", large)
+    winograd._blocks.cache_clear()
+    settings = {"input": (48, 9, 6), "kernel": kernel_size, "filters": 64, "bias": True}
+    for made, _ in kernels(winograd.NAME, **settings):
+        for batch in (0, 1, 33):
+            assert worst(made, integers(made, batch), "float64") < FLOAT64
+    winograd._blocks.cache_clear()
 
 
 def test_transposed_convolutions_use_the_adjoint_forwards() -> None:
