@@ -49,11 +49,11 @@ def lower(
     also returns those of its values that ``backward`` reads, and ``backward`` takes only what
     it uses; ``apart`` are tensors whose gradients are computed by a function of their own,
     ``backward_x``, and ``spare`` are arrays that may be overwritten, as nobody reads them
-    afterwards, ``final`` those of which this holds once backward has read them. ``exact`` keeps to strategies that keep the order of sums, ``wanted`` (target →
-    strategy) forces a choice, ``prefix`` stands in the names of private functions, ``tuning``
-    has what was measured, where the cost model is not to choose, ``innermost`` which arrays come
-    with their samples innermost in memory, from so many samples on. Raises ``NotDerivable``
-    without sizes.
+    afterwards, ``final`` those of which this holds once backward has read them. ``exact`` keeps
+    to strategies that keep the order of sums, ``wanted`` (target → strategy) forces a choice,
+    ``prefix`` stands in the names of private functions, ``tuning`` has what was measured, where the
+    cost model is not to choose, ``innermost`` which arrays come with their samples innermost in
+    memory, from so many samples on. Raises ``NotDerivable`` without sizes.
     """
     if not derivation.equation.sized:
         raise NotDerivable("a kernel needs sizes; give them with --shape")

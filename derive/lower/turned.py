@@ -1,15 +1,15 @@
-"""Arrays with their samples innermost in memory: what the strategies that work so share.
+"""Arrays with their samples innermost in memory, inside networks: what strategies for them share.
 
 An array keeps its shape (N, channels, rows, columns); only in memory its last axis is the
-samples', so that every run is as long as there are samples. Inside a network nothing is turned
-between two layers that both work this way. Buffers hold :data:`MOST` samples and are used for as
-many as there are; all functions use the same in turn, so that they stay near the core.
+samples', so that every run is as long as there are samples. Nothing is turned between two layers
+that both work this way; outside of networks a caller would have to turn everything. Buffers hold
+:data:`MOST` samples and are used for as many as there are; all functions use the same in turn, so
+that they stay near the core.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import prod
 
 from ..programs import Function
 from .planes import indented, listed
@@ -32,7 +32,7 @@ Lines = tuple[list[str], list[str], str, list[str]]
 
 def offered(task: Task, target: str, sides: Sequence[str]) -> Windowed | None:
     """The target as one of these sides of a convolution in two axes that takes no steps."""
-    for side in sides:
+    for side in sides if task.keep else ():
         form = task.form(target, side)
         if form is None or not form.plain or len(form.windows) != 2 or form.counts[0] > 1:
             continue
@@ -61,18 +61,9 @@ def taken(form: Windowed, array: str) -> str:
 
 
 def given(task: Task, target: str) -> str:
-    """An array (..., rows, columns, samples) as the (samples, ...) that it is called.
-
-    Outside of a network a caller gets it in the usual order.
-    """
+    """An array (..., rows, columns, samples) as the (samples, ...) that it is called."""
     shape, turned = task.shape(target), f"{target}.transpose(3, 0, 1, 2)"
-    turned = turned if task.keep else f"np.ascontiguousarray({turned})"
     return turned if len(shape) == 3 else f"{turned}.reshape(N, {listed(shape)})"
-
-
-def back(task: Task, target: str) -> int:
-    """Numbers that are turned to the usual order in the end, a sample."""
-    return 0 if task.keep or not task.tensor(target).batched else 3 * prod(task.shape(target))
 
 
 def slices(task: Task, rows: int, depth: int, long: int) -> int:

@@ -35,8 +35,8 @@ def docstring(
     out += _strategies(net, programs)
     if scratch:
         kept = (
-            f"Scratch (float32) of all layers together is at most {in_bytes(scratch)} a thread, kept "
-            "between calls; layers use some of it in turn, and none of it grows with the batch."
+            f"Scratch (float32) of all layers together is at most {in_bytes(scratch)} a thread, "
+            "kept between calls; layers use some of it in turn, none of it grows with the batch."
         )
         out += ["", *wrap(kept, WIDTH - 4)]
     return [*out, "", "Generated and proved by:", "", *broken(net.command, 4)]

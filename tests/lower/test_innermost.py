@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from types import ModuleType
 
 import numpy as np
 import pytest
-from forced import at_once, awkward, differing, drawn, integers, kernels
+from forced import drawn
 
 import derive
-from derive import assembly, orders
+from derive import assembly, geometry, orders
 from derive.lower import lower
 from derive.programs import Program
 from derive.render.network import network
 from derive.verify.running import module
 
 BATCHES = (0, 1, 2, 31, 32, 33, 70)
-SEEDS = [s for s in range(60) if drawn(s)["groups"] == 1 and set(drawn(s)["stride"]) == {1}]
-CONV = {"input": (2, 5, 6), "kernel": (3, 2), "filters": 4, "padding": 1, "bias": True}
+SEEDS = [s for s in range(90) if drawn(s)["groups"] == 1 and drawn(s)["stride"] == (1, 1)]
 LAYERS = {
     "conv 5x5 filters=6 padding=2 bias": (1, 9, 8),
     "conv 3x2 filters=4": (3, 6, 7),
@@ -81,27 +81,34 @@ def test_a_layer_inside_a_network_gives_what_taps_give(text: str, dtype: str) ->
             assert np.allclose(found, expected[name], rtol=1e-6, atol=0), (name, batch)
 
 
-@pytest.mark.parametrize("strategy", ["innermost", "innermost_back"])
 @pytest.mark.parametrize("seed", SEEDS)
-def test_outside_of_networks_they_give_what_the_direct_kernel_gives(
-    strategy: str, seed: int
-) -> None:
-    for made, _ in kernels(strategy, **drawn(seed)):
-        for batch in BATCHES:
-            assert differing(made, integers(made, batch, seed)) == []
+def test_drawn_convolutions_give_what_taps_give(seed: int) -> None:
+    settings = drawn(seed)
+    shape = settings.pop("input")
+    words = [f"{k}={geometry.text(v)}" for k, v in settings.items() if not isinstance(v, bool)]
+    words += [name for name in ("bias", "flip") if settings[name]]
+    text = f"conv {' '.join(words)}"
+    fast, direct = (inside(text, shape, fast=way)[0] for way in (True, False))
+    for batch in (3, 33):
+        random = np.random.default_rng(seed)
+        x = random.integers(-3, 4, (batch, *shape)).astype("float32")
+        params = {n: random.integers(-3, 4, p.shape).astype("f4") for n, p in fast.init(0).items()}
+        y = direct.forward(x, params)
+        assert np.array_equal(fast.forward(x, params), y)
+        expected = direct.gradients(y, x, params)
+        for name, found in fast.gradients(y, x, params).items():
+            assert np.array_equal(found, expected[name]), name
 
 
-@pytest.mark.parametrize("strategy", ["innermost", "innermost_back"])
-def test_awkward_arrays_and_threads_are_fine(strategy: str) -> None:
-    for made, _ in kernels(strategy, **CONV):
-        point = integers(made, 3)
-        floats = {name: awkward(array.astype("float32")) for name, array in point.items()}
-        y = made.forward(**{n: a for n, a in floats.items() if n != "dy"})
-        assert np.array_equal(y, made.forward(**{n: a for n, a in point.items() if n != "dy"}))
-        assert y.flags.c_contiguous
-        found, right = made.backward(**floats), made.backward(**point)
-        assert all(np.array_equal(*pair) for pair in zip(found, right, strict=True))
-        assert at_once(made, [integers(made, 5, seed) for seed in range(3)]) == []
+def test_threads_do_not_share_buffers() -> None:
+    made, _ = inside("conv 3x2 filters=4 padding=1 bias", (2, 5, 6), fast=True)
+    params = made.init(0)
+    points = [np.random.default_rng(k).standard_normal((5, 2, 5, 6)) for k in range(3)]
+    expected = [made.forward(x, params) for x in points]
+    with ThreadPoolExecutor(3) as pool:
+        for _ in range(20):
+            found = pool.map(lambda x: made.forward(x, params), points)
+            assert all(np.array_equal(*pair) for pair in zip(found, expected, strict=True))
 
 
 def test_infinite_gradients_reach_nothing_but_the_winner() -> None:

@@ -16,7 +16,9 @@ from hypothesis import strategies as st
 from test_layers import STEP, geometries, numbers, polynomial
 
 from derive import pipeline
+from derive.derivations import Derivation
 from derive.explicit import terms
+from derive.graphs import INPUT, Network, NetworkDerivation, Node
 from derive.interpret import interpret
 from derive.layers import layers, spec
 from derive.lower import lower
@@ -24,6 +26,8 @@ from derive.lower.branching import Asked, tasks
 from derive.lower.choose import offers
 from derive.lower.strategies import strategies
 from derive.render.kernel import kernel
+from derive.render.network import network
+from derive.verify.inside import inside
 from derive.verify.running import module
 
 DRAWN = settings(
@@ -62,6 +66,23 @@ def checked(name: str, chosen: dict[str, Any], seed: int, batch: int) -> set[str
             made = module(kernel(derivation, program), "kernel")
             expected.compare(made, exact=strategy.EXACT)
             run.add(strategy.NAME)
+    if len(equation.data) == 1 and not equation.data[0].integer:
+        run |= inside_checked(derivation, expected)
+    return run
+
+
+def inside_checked(derivation: Derivation, expected: Expected) -> set[str]:
+    """The same for the layer inside of a network, where functions hand on what they have."""
+    node = Node("one", derivation.layer, (INPUT,))
+    chain = NetworkDerivation(Network("net", "One layer.", "", "", (node,)), (derivation,))
+    apart, run = chain.network.apart(node), set()
+    for task in tasks(derivation, Asked(keep=True, apart=apart)):
+        for strategy, targets in offers(task):
+            wanted = dict.fromkeys(targets, strategy.NAME)
+            program = lower(derivation, keep=True, apart=apart, prefix="one_", wanted=wanted)
+            made = module(network(chain, (program,)), "network")
+            expected.compare(inside(node, derivation, made).module, exact=strategy.EXACT)
+            run.add(strategy.NAME)
     return run
 
 
@@ -87,8 +108,8 @@ class Expected:
         equation, arrays = self.equation, self.arrays
         given_ = [arrays[tensor.name] for tensor in equation.tensors]
         dy = arrays[equation.output.gradient]
-        y = made.forward(*given_)
-        gradients = made.backward(dy, *given_)._asdict()
+        y, found = made.forward(*given_), made.backward(dy, *given_)
+        gradients = vars(found) if not isinstance(found, tuple) else found._asdict()
         assert y.shape == self.y.shape
         whole = exact and polynomial(equation)
         assert np.abs(y - self.y).max(initial=0) <= (

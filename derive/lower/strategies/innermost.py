@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from ...machines import Cost
 from ..planes import listed, times
 from ..tasks import Routine, Task
-from ..turned import GAP, LARGEST, MOST, Lines, axes, back, given, offered, routine, slices, taken
+from ..turned import GAP, LARGEST, MOST, Lines, axes, given, offered, routine, slices, taken
 from ..windowed import Windowed, totals
 
 NAME = "innermost"
@@ -71,11 +71,7 @@ def cost(task: Task, targets: tuple[str, ...], batch: int) -> Cost:
     count = min(batch, MOST)
     often = -(-batch // MOST)
     narrow = filters * places
-    turned = (
-        back(task, targets[0])
-        + 3 * wide * task.turns(form.wide, batch)
-        + 3 * narrow * task.turns(form.narrow, batch)
-    )
+    turned = 3 * wide * task.turns(form.wide, batch) + 3 * narrow * task.turns(form.narrow, batch)
     deep, width = first.taps * (_depth(form) + 1), last.outputs * count
     copied = _height(form) * _depth(form) * last.outputs
     sides, more = (filters, width, deep), 0.0

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from ...machines import Cost
 from ..planes import indented, listed, plus, times
 from ..tasks import Routine, Task
-from ..turned import GAP, LARGEST, MOST, Lines, axes, back, given, offered, routine, slices, taken
+from ..turned import GAP, LARGEST, MOST, Lines, axes, given, offered, routine, slices, taken
 from ..windowed import Windowed
 
 NAME = "innermost_back"
@@ -65,7 +65,7 @@ def cost(task: Task, targets: tuple[str, ...], batch: int) -> Cost:
     first, last = axes(form)
     wide, narrow, deep = channels * first.size * last.size, filters * places, _deep(form)
     often, count = -(-batch // MOST), min(batch, MOST)
-    turned = back(task, targets[0]) + 3 * narrow * task.turns(form.narrow, batch)
+    turned = 3 * narrow * task.turns(form.narrow, batch)
     pieces, laid = slices(task, first.taps * channels, deep, last.padded), first.outputs * deep
     width = last.padded * count // pieces
     copied = narrow + laid * last.padded / 2 + 1.5 * _shares(form) + 2 * wide

@@ -21,7 +21,7 @@ from ..planes import covers, indented, listed, plus, times
 from ..pools import Pool, overlaps, reduced, returned
 from ..snippets import nested, snippet
 from ..tasks import Routine, Task
-from ..turned import MOST, back, given
+from ..turned import MOST, given
 from ..windowed import Window
 
 NAME = "innermost_pools"
@@ -36,7 +36,7 @@ UFUNC = {"max": "np.maximum", "min": "np.minimum", "sum": "np.add"}
 
 def applies(task: Task) -> Iterator[tuple[str, ...]]:
     """Reductions of windows that lie inside, and the gradient where they share no entries."""
-    for target in task.statements:
+    for target in task.statements if task.keep else ():
         if _pool(task, target) is not None:
             yield (target,)
 
@@ -46,8 +46,6 @@ def _pool(task: Task, target: str) -> Pool | None:
         pool = returned(task, target)
         if pool is not None and (pool.ties != "first" or any(map(overlaps, pool.windows))):
             return None
-        if pool is not None and pool.source and not task.keep:
-            return None  # y is not at hand
     if pool is None or pool.padded or len(pool.windows) != 2 or pool.divisor == 0:
         return None
     return pool
@@ -64,9 +62,7 @@ def cost(task: Task, targets: tuple[str, ...], batch: int) -> Cost:
     read = {pool.wide: wide} if forward else {pool.narrow: narrow}
     if pool.source:
         read |= {pool.source: wide, task.equation.output.name: narrow}
-    turned = back(task, targets[0]) + 3 * sum(
-        numbers for name, numbers in read.items() if task.turns(name, batch)
-    )
+    turned = 3 * sum(numbers for name, numbers in read.items() if task.turns(name, batch))
     taps = first.taps * last.taps
     if forward:
         passes, runs = wide * first.taps / first.stride + narrow * last.taps, narrow * last.taps
