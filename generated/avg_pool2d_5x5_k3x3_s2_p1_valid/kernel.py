@@ -60,15 +60,20 @@ def forward(x: np.ndarray, *, threads: int = 1) -> np.ndarray:
 
     A batch that is worth it is split over so many threads, BLAS held to one in each.
     """
-    x, batch = _arrays(x=x)
+    batch = None
+    if not _ready(x):
+        x, batch = _arrays(x=x)
+        if x.dtype.char not in "fd":
+            y = _forward_taps(x)
+            return y.reshape(*batch, 3, 3)
     if threads > 1 and len(x) >= 38:
         # 19 samples are about as much work as is worth a thread
         shares = min(threads, len(x) // 19)
         y = _split(forward, shares, (np.empty((len(x), 3, 3), x.dtype),), x=x)[0]
-    elif x.dtype.char not in "fd":
-        y = _forward_taps(x)
     else:
         y = _y_separable(x)
+    if batch is None:
+        return y
     return y.reshape(*batch, 3, 3)
 
 
@@ -77,15 +82,20 @@ def backward(dy: np.ndarray, x: np.ndarray, *, threads: int = 1) -> Gradients:
 
     A batch that is worth it is split over so many threads, BLAS held to one in each.
     """
-    dy, x, batch = _arrays(dy=dy, x=x)
+    batch = None
+    if not _backward_ready(dy, x):
+        dy, x, batch = _arrays(dy=dy, x=x)
+        if dy.dtype.char not in "fd":
+            dx = _backward_taps(dy)
+            return Gradients(dx.reshape(*batch, 5, 5))
     if threads > 1 and len(dy) >= 32:
         # 16 samples are about as much work as is worth a thread
         shares = min(threads, len(dy) // 16)
         dx = _split(backward, shares, (np.empty((len(dy), 5, 5), dy.dtype),), dy=dy, x=x)[0]
-    elif dy.dtype.char not in "fd":
-        dx = _backward_taps(dy)
     else:
         dx = _dx_spread(dy)
+    if batch is None:
+        return Gradients(dx)
     return Gradients(dx.reshape(*batch, 5, 5))
 
 
@@ -205,8 +215,6 @@ def _dx_spread(dy):
 
 def _arrays(**given):
     """Tensors as arrays of one dtype, data as (N, ...), and the batch axes that data share."""
-    if (batch := _ready(given, _BATCHED)) is not None:
-        return *given.values(), batch
     arrays = {name: np.asarray(value) for name, value in given.items()}
     dtype = np.result_type(*(arrays[name] for name in arrays if name not in _INTEGER))
     if dtype.kind in "iu":  # divisions and functions leave the integers
@@ -239,26 +247,23 @@ _INTEGER = ()
 _SHAPE_OF = {"dy": "y"}
 
 
-def _ready(arrays, batched):
-    """The batch axes if all is as kernels want it: one float type, one axis of samples; or None."""
-    batch = dtype = None
-    for name, array in arrays.items():
-        if type(array) is not np.ndarray:
-            return None
-        shape = array.shape
-        if name in batched:
-            lead, shape = shape[:1], shape[1:]
-            batch = lead if batch is None else batch
-            if lead != batch:
-                return None
-        if shape != SHAPES[_SHAPE_OF.get(name, name)]:
-            return None
-        if name in _INTEGER:
-            return None
-        dtype = array.dtype if dtype is None else dtype
-        if array.dtype is not dtype:
-            return None
-    return batch if batch and dtype in _FLOATS else None
+def _ready(x):
+    """Whether all is as kernels want it: arrays of one float type, with an axis of samples."""
+    return (
+        type(x) is np.ndarray
+        and x.dtype in _FLOATS
+        and x.shape[1:] == (5, 5)
+    )
+
+
+def _backward_ready(dy, x):
+    """The same, and as many samples of the upstream gradient."""
+    return (
+        _ready(x)
+        and type(dy) is np.ndarray
+        and dy.dtype is x.dtype
+        and dy.shape == (len(x), 3, 3)
+    )
 
 
 _FLOATS = np.dtype(np.float32), np.dtype(np.float64)

@@ -75,7 +75,9 @@ class Gradients(NamedTuple):
 
 def forward(x: np.ndarray, gamma: np.ndarray, beta: np.ndarray) -> np.ndarray:
     """x (..., 2, 3, 3), gamma (2,), beta (2,) -> y (..., 2, 3, 3)."""
-    x, gamma, beta, batch = _arrays(x=x, gamma=gamma, beta=beta)
+    batch = None
+    if not _ready(x, gamma, beta):
+        x, gamma, beta, batch = _arrays(x=x, gamma=gamma, beta=beta)
     N, dtype = len(x), x.dtype
     # m[c] = mean[n,i,j](x[n,c,i,j])
     m = x.sum(axis=(0, 2, 3), dtype=dtype) / 9 / N
@@ -85,6 +87,8 @@ def forward(x: np.ndarray, gamma: np.ndarray, beta: np.ndarray) -> np.ndarray:
     h = (x - m[:, None, None]) / np.sqrt(v + 1 / 100000)[:, None, None]
     # y[n,c,i,j] = gamma[c] * h[n,c,i,j] + beta[c]
     y = gamma[:, None, None] * h + beta[:, None, None]
+    if batch is None:
+        return y
     return y.reshape(*batch, 2, 3, 3)
 
 
@@ -92,7 +96,9 @@ def backward(dy: np.ndarray, x: np.ndarray, gamma: np.ndarray, beta: np.ndarray)
     """dy (..., 2, 3, 3), x (..., 2, 3, 3), gamma (2,), beta (2,) -> dx, dgamma, dbeta, each shaped
     like its tensor.
     """
-    dy, x, gamma, beta, batch = _arrays(dy=dy, x=x, gamma=gamma, beta=beta)
+    batch = None
+    if not _backward_ready(dy, x, gamma, beta):
+        dy, x, gamma, beta, batch = _arrays(dy=dy, x=x, gamma=gamma, beta=beta)
     N, dtype = len(x), x.dtype
     # m[c] = mean[n,i,j](x[n,c,i,j])
     m = x.sum(axis=(0, 2, 3), dtype=dtype) / 9 / N
@@ -120,13 +126,13 @@ def backward(dy: np.ndarray, x: np.ndarray, gamma: np.ndarray, beta: np.ndarray)
     dgamma = products.reshape(N, 2).sum(axis=0, dtype=dtype)
     # dbeta[c] = sum[n,i,j](dy[n,c,i,j])
     dbeta = dy.sum(axis=(0, 2, 3), dtype=dtype)
+    if batch is None:
+        return Gradients(dx, dgamma, dbeta)
     return Gradients(dx.reshape(*batch, 2, 3, 3), dgamma, dbeta)
 
 
 def _arrays(**given):
     """Tensors as arrays of one dtype, data as (N, ...), and the batch axes that data share."""
-    if (batch := _ready(given, _BATCHED)) is not None:
-        return *given.values(), batch
     arrays = {name: np.asarray(value) for name, value in given.items()}
     dtype = np.result_type(*(arrays[name] for name in arrays if name not in _INTEGER))
     if dtype.kind in "iu":  # divisions and functions leave the integers
@@ -159,26 +165,25 @@ _INTEGER = ()
 _SHAPE_OF = {"dy": "y"}
 
 
-def _ready(arrays, batched):
-    """The batch axes if all is as kernels want it: one float type, one axis of samples; or None."""
-    batch = dtype = None
-    for name, array in arrays.items():
-        if type(array) is not np.ndarray:
-            return None
-        shape = array.shape
-        if name in batched:
-            lead, shape = shape[:1], shape[1:]
-            batch = lead if batch is None else batch
-            if lead != batch:
-                return None
-        if shape != SHAPES[_SHAPE_OF.get(name, name)]:
-            return None
-        if name in _INTEGER:
-            return None
-        dtype = array.dtype if dtype is None else dtype
-        if array.dtype is not dtype:
-            return None
-    return batch if batch and dtype in _FLOATS else None
+def _ready(x, gamma, beta):
+    """Whether all is as kernels want it: arrays of one float type, with an axis of samples."""
+    return (
+        type(x) is type(gamma) is type(beta) is np.ndarray
+        and x.dtype is gamma.dtype is beta.dtype in _FLOATS
+        and x.shape[1:] == (2, 3, 3)
+        and gamma.shape == (2,)
+        and beta.shape == (2,)
+    )
+
+
+def _backward_ready(dy, x, gamma, beta):
+    """The same, and as many samples of the upstream gradient."""
+    return (
+        _ready(x, gamma, beta)
+        and type(dy) is np.ndarray
+        and dy.dtype is x.dtype
+        and dy.shape == (len(x), 2, 3, 3)
+    )
 
 
 _FLOATS = np.dtype(np.float32), np.dtype(np.float64)

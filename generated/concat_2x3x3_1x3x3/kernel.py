@@ -47,7 +47,9 @@ class Gradients(NamedTuple):
 
 def forward(x: np.ndarray, z: np.ndarray) -> np.ndarray:
     """x (..., 2, 3, 3), z (..., 1, 3, 3) -> y (..., 3, 3, 3)."""
-    x, z, batch = _arrays(x=x, z=z)
+    batch = None
+    if not _ready(x, z):
+        x, z, batch = _arrays(x=x, z=z)
     N, dtype = len(x), x.dtype
     x_padded = np.zeros((N, 3, 3, 3), dtype)
     x_padded[:, 0:2, :, :] = x
@@ -55,6 +57,8 @@ def forward(x: np.ndarray, z: np.ndarray) -> np.ndarray:
     z_padded[:, 2:3, :, :] = z
     # y[n,c,i,j] = x[n,c,i,j] + z[n,c-2,i,j]
     y = x_padded + z_padded
+    if batch is None:
+        return y
     return y.reshape(*batch, 3, 3, 3)
 
 
@@ -62,18 +66,20 @@ def backward(dy: np.ndarray, x: np.ndarray, z: np.ndarray) -> Gradients:
     """dy (..., 3, 3, 3), x (..., 2, 3, 3), z (..., 1, 3, 3) -> dx, dz, each shaped like its
     tensor.
     """
-    dy, x, z, batch = _arrays(dy=dy, x=x, z=z)
+    batch = None
+    if not _backward_ready(dy, x, z):
+        dy, x, z, batch = _arrays(dy=dy, x=x, z=z)
     # dx[n,a,i,j] = dy[n,a,i,j]
     dx = dy[:, 0:2, :, :].copy()
     # dz[n,a,i,j] = dy[n,a+2,i,j]
     dz = dy[:, 2:3, :, :].copy()
+    if batch is None:
+        return Gradients(dx, dz)
     return Gradients(dx.reshape(*batch, 2, 3, 3), dz.reshape(*batch, 1, 3, 3))
 
 
 def _arrays(**given):
     """Tensors as arrays of one dtype, data as (N, ...), and the batch axes that data share."""
-    if (batch := _ready(given, _BATCHED)) is not None:
-        return *given.values(), batch
     arrays = {name: np.asarray(value) for name, value in given.items()}
     dtype = np.result_type(*(arrays[name] for name in arrays if name not in _INTEGER))
     batch = None
@@ -104,26 +110,24 @@ _INTEGER = ()
 _SHAPE_OF = {"dy": "y"}
 
 
-def _ready(arrays, batched):
-    """The batch axes if all is as kernels want it: one float type, one axis of samples; or None."""
-    batch = dtype = None
-    for name, array in arrays.items():
-        if type(array) is not np.ndarray:
-            return None
-        shape = array.shape
-        if name in batched:
-            lead, shape = shape[:1], shape[1:]
-            batch = lead if batch is None else batch
-            if lead != batch:
-                return None
-        if shape != SHAPES[_SHAPE_OF.get(name, name)]:
-            return None
-        if name in _INTEGER:
-            return None
-        dtype = array.dtype if dtype is None else dtype
-        if array.dtype is not dtype:
-            return None
-    return batch if batch and dtype in _FLOATS else None
+def _ready(x, z):
+    """Whether all is as kernels want it: arrays of one float type, with an axis of samples."""
+    return (
+        type(x) is type(z) is np.ndarray
+        and x.dtype is z.dtype in _FLOATS
+        and x.shape[1:] == (2, 3, 3)
+        and z.shape == (len(x), 1, 3, 3)
+    )
+
+
+def _backward_ready(dy, x, z):
+    """The same, and as many samples of the upstream gradient."""
+    return (
+        _ready(x, z)
+        and type(dy) is np.ndarray
+        and dy.dtype is x.dtype
+        and dy.shape == (len(x), 3, 3, 3)
+    )
 
 
 _FLOATS = np.dtype(np.float32), np.dtype(np.float64)

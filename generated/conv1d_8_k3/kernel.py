@@ -21,7 +21,7 @@ How it is computed, by batch size (float32, float64):
     forward   other dtypes  y      taps
     forward   N >= 1        y      sparse               48     1 kB      2 us
     backward  other dtypes  dx dw  taps
-    backward  N >= 1        dx dw  unrolled              0     0 kB    3.2 us
+    backward  N >= 1        dx dw  unrolled              0     0 kB      3 us
     backward  N >= 4        dx     sparse               48     1 kB      2 us
     backward  N >= 4        dw     sparse               48     1 kB    3.7 us
 
@@ -64,15 +64,20 @@ def forward(x: np.ndarray, w: np.ndarray, *, threads: int = 1) -> np.ndarray:
 
     A batch that is worth it is split over so many threads, BLAS held to one in each.
     """
-    x, w, batch = _arrays(x=x, w=w)
+    batch = None
+    if not _ready(x, w):
+        x, w, batch = _arrays(x=x, w=w)
+        if x.dtype.char not in "fd":
+            y = _forward_taps(x, w)
+            return y.reshape(*batch, 6)
     if threads > 1 and len(x) >= 298:
         # 149 samples are about as much work as is worth a thread
         shares = min(threads, len(x) // 149)
         y = _split(forward, shares, (np.empty((len(x), 6), x.dtype),), x=x, w=w)[0]
-    elif x.dtype.char not in "fd":
-        y = _forward_taps(x, w)
     else:
         y = _y_sparse(x, w)
+    if batch is None:
+        return y
     return y.reshape(*batch, 6)
 
 
@@ -81,18 +86,23 @@ def backward(dy: np.ndarray, x: np.ndarray, w: np.ndarray, *, threads: int = 1) 
 
     A batch that is worth it is split over so many threads, BLAS held to one in each.
     """
-    dy, x, w, batch = _arrays(dy=dy, x=x, w=w)
+    batch = None
+    if not _backward_ready(dy, x, w):
+        dy, x, w, batch = _arrays(dy=dy, x=x, w=w)
+        if dy.dtype.char not in "fd":
+            dx, dw = _backward_taps(dy, x, w)
+            return Gradients(dx.reshape(*batch, 8), dw)
     if threads > 1 and len(dy) >= 420:
         # 210 samples are about as much work as is worth a thread
         shares = min(threads, len(dy) // 210)
         dx, dw = _split(backward, shares, (np.empty((len(dy), 8), dy.dtype),), dy=dy, x=x, w=w)
-    elif dy.dtype.char not in "fd":
-        dx, dw = _backward_taps(dy, x, w)
     elif len(dy) < 4:
         dx, dw = _dx_dw_unrolled(dy, w, x)
     else:
         dx = _dx_sparse(dy, w)
         dw = _dw_sparse(dy, x)
+    if batch is None:
+        return Gradients(dx, dw)
     return Gradients(dx.reshape(*batch, 8), dw)
 
 
@@ -131,17 +141,15 @@ def _backward_taps(dy, x, w):
 
 def _dx_dw_unrolled(dy, w, x):
     """dx, dw: every product written out, in Python's own numbers."""
-    N, dtype = len(dy), dy.dtype
-    dy_samples = dy.reshape(N, 6).tolist()
-    w0, w1, w2 = w.reshape(3).tolist()
-    x_samples = x.reshape(N, 8).tolist()
-    dx = np.empty((N, 8), dtype)
+    dtype = dy.dtype
+    w0, w1, w2 = w.ravel().tolist()
+    dx = ()
     dw0 = 0.0
     dw1 = 0.0
     dw2 = 0.0
-    for n in range(N):
-        dy0, dy1, dy2, dy3, dy4, dy5 = dy_samples[n]
-        x0, x1, x2, x3, x4, x5, x6, x7 = x_samples[n]
+    for dy_sample, x_sample in zip(dy.reshape(-1, 6).tolist(), x.reshape(-1, 8).tolist()):
+        dy0, dy1, dy2, dy3, dy4, dy5 = dy_sample
+        x0, x1, x2, x3, x4, x5, x6, x7 = x_sample
         dx0 = w0 * dy0
         dx1 = w1 * dy0 + w0 * dy1
         dx2 = w2 * dy0 + w1 * dy1 + w0 * dy2
@@ -150,11 +158,11 @@ def _dx_dw_unrolled(dy, w, x):
         dx5 = w2 * dy3 + w1 * dy4 + w0 * dy5
         dx6 = w2 * dy4 + w1 * dy5
         dx7 = w2 * dy5
-        dx[n] = dx0, dx1, dx2, dx3, dx4, dx5, dx6, dx7
+        dx += dx0, dx1, dx2, dx3, dx4, dx5, dx6, dx7
         dw0 += x0 * dy0 + x1 * dy1 + x2 * dy2 + x3 * dy3 + x4 * dy4 + x5 * dy5
         dw1 += x1 * dy0 + x2 * dy1 + x3 * dy2 + x4 * dy3 + x5 * dy4 + x6 * dy5
         dw2 += x2 * dy0 + x3 * dy1 + x4 * dy2 + x5 * dy3 + x6 * dy4 + x7 * dy5
-    return dx.reshape(N, 8), np.array((dw0, dw1, dw2), dtype).reshape(3)
+    return np.array(dx, dtype).reshape(-1, 8), np.array((dw0, dw1, dw2), dtype)
 
 
 def _dx_sparse(dy, w):
@@ -179,8 +187,6 @@ def _dw_sparse(dy, x):
 
 def _arrays(**given):
     """Tensors as arrays of one dtype, data as (N, ...), and the batch axes that data share."""
-    if (batch := _ready(given, _BATCHED)) is not None:
-        return *given.values(), batch
     arrays = {name: np.asarray(value) for name, value in given.items()}
     dtype = np.result_type(*(arrays[name] for name in arrays if name not in _INTEGER))
     batch = None
@@ -211,26 +217,24 @@ _INTEGER = ()
 _SHAPE_OF = {"dy": "y"}
 
 
-def _ready(arrays, batched):
-    """The batch axes if all is as kernels want it: one float type, one axis of samples; or None."""
-    batch = dtype = None
-    for name, array in arrays.items():
-        if type(array) is not np.ndarray:
-            return None
-        shape = array.shape
-        if name in batched:
-            lead, shape = shape[:1], shape[1:]
-            batch = lead if batch is None else batch
-            if lead != batch:
-                return None
-        if shape != SHAPES[_SHAPE_OF.get(name, name)]:
-            return None
-        if name in _INTEGER:
-            return None
-        dtype = array.dtype if dtype is None else dtype
-        if array.dtype is not dtype:
-            return None
-    return batch if batch and dtype in _FLOATS else None
+def _ready(x, w):
+    """Whether all is as kernels want it: arrays of one float type, with an axis of samples."""
+    return (
+        type(x) is type(w) is np.ndarray
+        and x.dtype is w.dtype in _FLOATS
+        and x.shape[1:] == (8,)
+        and w.shape == (3,)
+    )
+
+
+def _backward_ready(dy, x, w):
+    """The same, and as many samples of the upstream gradient."""
+    return (
+        _ready(x, w)
+        and type(dy) is np.ndarray
+        and dy.dtype is x.dtype
+        and dy.shape == (len(x), 6)
+    )
 
 
 _FLOATS = np.dtype(np.float32), np.dtype(np.float64)

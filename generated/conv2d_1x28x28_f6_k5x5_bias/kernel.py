@@ -25,16 +25,16 @@ How it is computed, by batch size (float32, float64):
 
                                                   multiply-adds  scratch  estimate
     forward   other dtypes  y         taps
-    forward   N >= 1        y         columns            89,856    64 kB     13 us
-    forward   N >= 4        y         batch_last        207,360   276 kB     42 us
+    forward   N >= 1        y         rows              103,680    20 kB    9.7 us
+    forward   N >= 8        y         batch_last        103,680   276 kB     54 us
     backward  other dtypes  dx dw db  taps
-    backward  N >= 1        dx        cascade           100,800    98 kB     22 us
-    backward  N >= 1        dw db     correlate         110,592    78 kB     17 us
-    backward  N >= 4        dx dw db  batch_last        374,400   1.2 MB    120 us
+    backward  N >= 1        dx        cascade           100,800   114 kB     13 us
+    backward  N >= 1        dw db     shifts             86,400    20 kB     10 us
+    backward  N >= 8        dx dw db  batch_last        187,200   1.2 MB    130 us
 
 Multiply-adds are those of matrix products, a sample; times are estimated for the least batch of
 the branch. Scratch (float32) does not grow with the batch; each thread keeps its own between
-calls, at most 1.8 MB.
+calls, at most 1.7 MB.
 
 Generated and proved by:
 
@@ -74,17 +74,22 @@ def forward(x: np.ndarray, w: np.ndarray, b: np.ndarray, *, threads: int = 1) ->
 
     A batch that is worth it is split over so many threads, BLAS held to one in each.
     """
-    x, w, b, batch = _arrays(x=x, w=w, b=b)
-    if threads > 1 and len(x) >= 58:
-        # 29 samples are about as much work as is worth a thread
-        shares = min(threads, len(x) // 29)
+    batch = None
+    if not _ready(x, w, b):
+        x, w, b, batch = _arrays(x=x, w=w, b=b)
+        if x.dtype.char not in "fd":
+            y = _forward_taps(x, w, b)
+            return y.reshape(*batch, 6, 24, 24)
+    if threads > 1 and len(x) >= 90:
+        # 45 samples are about as much work as is worth a thread
+        shares = min(threads, len(x) // 45)
         y = _split(forward, shares, (np.empty((len(x), 6, 24, 24), x.dtype),), x=x, w=w, b=b)[0]
-    elif x.dtype.char not in "fd":
-        y = _forward_taps(x, w, b)
-    elif len(x) < 4:
-        y = _y_columns(x, w, b)
+    elif len(x) < 8:
+        y = _y_rows(x, w, b)
     else:
         y = _y_batch_last(x, w, b)
+    if batch is None:
+        return y
     return y.reshape(*batch, 6, 24, 24)
 
 
@@ -96,20 +101,25 @@ def backward(
 
     A batch that is worth it is split over so many threads, BLAS held to one in each.
     """
-    dy, x, w, b, batch = _arrays(dy=dy, x=x, w=w, b=b)
-    if threads > 1 and len(dy) >= 22:
-        # 11 samples are about as much work as is worth a thread
-        shares = min(threads, len(dy) // 11)
+    batch = None
+    if not _backward_ready(dy, x, w, b):
+        dy, x, w, b, batch = _arrays(dy=dy, x=x, w=w, b=b)
+        if dy.dtype.char not in "fd":
+            dx, dw, db = _backward_taps(dy, x, w)
+            return Gradients(dx.reshape(*batch, 1, 28, 28), dw, db)
+    if threads > 1 and len(dy) >= 38:
+        # 19 samples are about as much work as is worth a thread
+        shares = min(threads, len(dy) // 19)
         dx, dw, db = _split(
             backward, shares, (np.empty((len(dy), 1, 28, 28), dy.dtype),), dy=dy, x=x, w=w, b=b
         )
-    elif dy.dtype.char not in "fd":
-        dx, dw, db = _backward_taps(dy, x, w)
-    elif len(dy) < 4:
+    elif len(dy) < 8:
         dx = _dx_cascade(dy, w)
-        dw, db = _dw_db_correlate(dy, x)
+        dw, db = _dw_db_shifts(dy, x)
     else:
         dx, dw, db = _dx_dw_db_batch_last(dy, w, x)
+    if batch is None:
+        return Gradients(dx, dw, db)
     return Gradients(dx.reshape(*batch, 1, 28, 28), dw, db)
 
 
@@ -125,25 +135,39 @@ def _forward_taps(x, w, b):
     return y
 
 
-def _y_columns(x, w, b):
-    """y[n] = kernel · columns(x[n]): all windows of one sample as the columns of a matrix with a
-    row for every channel and tap; a row of ones meets the bias.
+def _y_rows(x, w, b):
+    """y[n] = kernel · blocks(x[n]): every row of the input as the windows along it, each written
+    once for all windows that it is in; rows of ones meet the bias.
     """
     N, dtype = len(x), x.dtype
-    kernel = np.empty((6, 26), dtype)
-    kernel[:, :25] = w.reshape(6, 25)
-    kernel[:, 25] = b
-    padded = _scratch("y_columns_padded", (1, 28, 28), dtype)
-    inner = padded[:, 0:28, 0:28]
-    shape, steps = (1, 5, 5, 24, 24), (784, 28, 1, 28, 1)
-    columns = _scratch("y_columns", (26, 576), dtype)
-    columns[25] = 1
-    y = np.empty((N, 6, 576), dtype)
+    kernel, taps, bias, inner, copied, windows, matrices = _room(_y_rows_room, dtype)
+    taps[...] = w.reshape(6, 1, 5, 1, 5)
+    bias[...] = b
+    y = np.empty((N, 6, 24, 24), dtype)
+    rows = y.swapaxes(1, 2)
     for n in range(N):
-        inner[...] = x[n].reshape(inner.shape)
-        columns[:25].reshape(shape)[...] = _windows(padded, shape, steps)
-        np.matmul(kernel, columns, out=y[n])
-    return y.reshape(N, 6, 24, 24)
+        inner[...] = x[n]
+        windows[...] = copied
+        np.matmul(kernel, matrices, out=rows[n])
+    return y
+
+
+def _y_rows_room(dtype):
+    """Buffers of _y_rows, and the views of them that it reads and writes."""
+    kernel = np.zeros((6, 5, 6), dtype)
+    matrix = kernel.reshape(6, 30)[..., :30]
+    taps = kernel[:, :, :5].reshape(6, 5, 1, 1, 5).transpose(0, 3, 1, 2, 4)
+    # the first row of ones is enough; the others meet zeros
+    bias = kernel[:, 0, 5]
+    # only the sample itself is ever written
+    padded = np.zeros((1, 28, 28), dtype)
+    inner = padded[:, 0:28, 0:28]
+    copied = _windows(padded, (28, 1, 1, 5, 24), (28, 28, 784, 1, 1))
+    blocks = np.ones((28, 6, 24), dtype)
+    windows = blocks[:, :5].reshape(28, 1, 1, 5, 24)
+    # the matrices of neighbouring rows overlap
+    matrices = _windows(blocks, (24, 30, 24), (144, 24, 1))
+    return matrix, taps, bias, inner, copied, windows, matrices
 
 
 def _y_batch_last(x, w, b):
@@ -200,46 +224,67 @@ def _dx_cascade(dy, w):
     run.
     """
     N, dtype = len(dy), dy.dtype
-    kernel = w.transpose(3, 2, 1, 0).reshape(25, 6)
-    rows = _scratch("dx_cascade_rows", (6, 24, 28), dtype)
-    flat = rows.reshape(6, 672)
-    products = _scratch("dx_cascade_products", (25, 784), dtype)
-    planes = _scratch("dx_cascade_planes", (784,), dtype)
+    kernel, taps, inner, rows, products, stages, made = _room(_dx_cascade_room, dtype)
+    taps[...] = w.transpose(3, 2, 1, 0)
     dx = np.empty((N, 1, 28, 28), dtype)
     for n in range(N):
-        rows[:, :, :24] = dy[n].reshape(6, 24, 24)
-        np.matmul(kernel, flat, out=products[:, :672])
-        shares = products.reshape(5, 3920)
-        for v in range(1, 5):
-            shares[0, v:] += shares[v, : 3920 - v]
-        shares = products[:5].reshape(5, 784)
-        planes[...] = shares[0]
-        for u in range(1, 5):
-            planes[28 * u :] += shares[u, : 784 - 28 * u]
-        dx[n] = planes.reshape(1, 28, 28)[:, 0:28, 0:28]
-    return dx.reshape(N, 1, 28, 28)
+        inner[...] = dy[n]
+        np.matmul(kernel, rows, out=products)
+        for shares, sums in stages:
+            np.add(shares[0], shares[1], out=sums)
+            for share in shares[2:]:
+                sums += share
+        dx[n] = made
+    return dx
 
 
-def _dw_db_correlate(dy, x):
-    """dw = Σ columns(x[n]) · dy[n]ᵀ, one sample at a time; a row of ones adds up the bias's."""
-    N, dtype = len(x), x.dtype
-    by_place = dy.reshape(N, 6, 576).swapaxes(-1, -2)
-    padded = _scratch("dw_db_correlate_padded", (1, 28, 28), dtype)
-    inner = padded[:, 0:28, 0:28]
-    shape, steps = (1, 5, 5, 24, 24), (784, 28, 1, 28, 1)
-    columns = _scratch("dw_db_correlate", (32, 576), dtype)
-    columns[25] = 1
-    part = _scratch("dw_db_correlate_part", (32, 6), dtype)
-    total = np.zeros((32, 6), dtype)
+def _dx_cascade_room(dtype):
+    """Buffers of _dx_cascade, and the views of them that it reads and writes."""
+    kernel = np.zeros((25, 6), dtype)
+    taps = kernel.reshape(5, 5, 1, 6)
+    padded = np.zeros((6, 24, 28), dtype)
+    inner = padded[:, :, :24]
+    rows = padded.reshape(6, 672)
+    taken = np.zeros((25, 784), dtype)
+    products = taken[:, :672]
+    # a shift is a view that starts earlier, where the share before ends in zeros
+    along_v = _windows(taken, (5, 3920), (3919, 1))
+    sums_v = np.zeros((3920,), dtype)
+    along_u = _windows(sums_v, (5, 784), (756, 1))
+    sums_u = np.zeros((784,), dtype)
+    stages = (tuple(along_v), sums_v), (tuple(along_u), sums_u)
+    made = sums_u.reshape(1, 784).reshape(1, 28, 28)[:, 0:28, 0:28]
+    return kernel.reshape(25, 6), taps, inner, rows, products, stages, made
+
+
+def _dw_db_shifts(dy, x):
+    """dw, db: windows of x along all axes but the first, then a product for each of its taps."""
+    N, dtype = len(dy), dy.dtype
+    inner, copied, windows, matrices, parts, ones = _room(_dw_db_shifts_room, dtype)
+    by_place = dy.reshape(N, 6, 576).swapaxes(1, 2)
+    sums = np.zeros((5, 1, 5, 6), dtype)
     for n in range(N):
-        inner[...] = x[n].reshape(inner.shape)
-        columns[:25].reshape(shape)[...] = _windows(padded, shape, steps)
-        # in slices small enough for BLAS to read them where they are
-        slices = columns.reshape(4, 8, 576)
-        np.matmul(slices, by_place[n], out=part.reshape(4, 8, 6))
-        total += part
-    dw = total[:25].reshape(1, 5, 5, 6).transpose(3, 0, 1, 2).reshape(6, 1, 5, 5)
-    return dw, total[25].reshape(6)
+        inner[...] = x[n]
+        windows[...] = copied
+        np.matmul(matrices, by_place[n], out=parts)
+        sums += parts
+    dw = sums.reshape(5, 1, 5, 6).transpose(3, 1, 0, 2)
+    db = np.add.reduce(dy.reshape(N * 6, 576).dot(ones).reshape(N, 6), axis=0)
+    return dw, db
+
+
+def _dw_db_shifts_room(dtype):
+    """Buffers of _dw_db_shifts, and the views of them that it reads and writes."""
+    padded = np.zeros((1, 28, 28), dtype)
+    inner = padded[:, 0:28, 0:28]
+    copied = _windows(padded, (1, 5, 28, 24), (784, 1, 28, 1))
+    columns = np.zeros((5, 688), dtype)
+    windows = columns[:, :672].reshape(1, 5, 28, 24)
+    # what every tap of the first axis reads, where it lies, in slices for BLAS
+    matrices = _windows(columns, (5, 1, 5, 576), (24, 3440, 688, 1))
+    parts = np.zeros((5, 1, 5, 6), dtype)
+    ones = np.ones((576,), dtype)
+    return inner, copied, windows, matrices, parts, ones
 
 
 def _dx_dw_db_batch_last(dy, w, x):
@@ -301,8 +346,6 @@ def _dx_dw_db_batch_last(dy, w, x):
 
 def _arrays(**given):
     """Tensors as arrays of one dtype, data as (N, ...), and the batch axes that data share."""
-    if (batch := _ready(given, _BATCHED)) is not None:
-        return *given.values(), batch
     arrays = {name: np.asarray(value) for name, value in given.items()}
     dtype = np.result_type(*(arrays[name] for name in arrays if name not in _INTEGER))
     batch = None
@@ -333,26 +376,25 @@ _INTEGER = ()
 _SHAPE_OF = {"dy": "y"}
 
 
-def _ready(arrays, batched):
-    """The batch axes if all is as kernels want it: one float type, one axis of samples; or None."""
-    batch = dtype = None
-    for name, array in arrays.items():
-        if type(array) is not np.ndarray:
-            return None
-        shape = array.shape
-        if name in batched:
-            lead, shape = shape[:1], shape[1:]
-            batch = lead if batch is None else batch
-            if lead != batch:
-                return None
-        if shape != SHAPES[_SHAPE_OF.get(name, name)]:
-            return None
-        if name in _INTEGER:
-            return None
-        dtype = array.dtype if dtype is None else dtype
-        if array.dtype is not dtype:
-            return None
-    return batch if batch and dtype in _FLOATS else None
+def _ready(x, w, b):
+    """Whether all is as kernels want it: arrays of one float type, with an axis of samples."""
+    return (
+        type(x) is type(w) is type(b) is np.ndarray
+        and x.dtype is w.dtype is b.dtype in _FLOATS
+        and x.shape[1:] == (1, 28, 28)
+        and w.shape == (6, 1, 5, 5)
+        and b.shape == (6,)
+    )
+
+
+def _backward_ready(dy, x, w, b):
+    """The same, and as many samples of the upstream gradient."""
+    return (
+        _ready(x, w, b)
+        and type(dy) is np.ndarray
+        and dy.dtype is x.dtype
+        and dy.shape == (len(x), 6, 24, 24)
+    )
 
 
 _FLOATS = np.dtype(np.float32), np.dtype(np.float64)
@@ -368,6 +410,24 @@ def _scratch(name, shape, dtype):
         found = np.zeros(shape, dtype)
         _local.__dict__.setdefault("buffers", {})[key] = found
     return found
+
+
+class _Kept(threading.local):
+    """What a thread keeps between calls."""
+
+    def __init__(self):
+        self.rooms = {}
+
+
+_kept = _Kept()
+
+
+def _room(make, dtype):
+    """What ``make(dtype)`` makes: buffers and views of them, once in each thread."""
+    try:
+        return _kept.rooms[make, dtype]
+    except KeyError:
+        return _kept.rooms.setdefault((make, dtype), make(dtype))
 
 
 def _split(function, shares, filled, **arrays):

@@ -25,16 +25,16 @@ How it is computed, by batch size (float32, float64):
 
                                                  multiply-adds  scratch  estimate
     forward   other dtypes  y         taps
-    forward   N >= 1        y         columns          229,376    42 kB     14 us
+    forward   N >= 1        y         columns          229,376    46 kB     13 us
     backward  other dtypes  dx dw db  taps
-    backward  N >= 1        dx        scatter          235,008    79 kB     37 us
-    backward  N >= 1        dw db     correlate        262,144    50 kB     16 us
+    backward  N >= 1        dx        sheared          399,360   112 kB     36 us
+    backward  N >= 1        dw db     correlate        262,144    50 kB     14 us
     backward  N >= 4        dx        taps             221,184     0 kB     96 us
-    backward  N >= 4        dw db     correlate        262,144    50 kB     55 us
+    backward  N >= 4        dw db     correlate        262,144    50 kB     48 us
 
 Multiply-adds are those of matrix products, a sample; times are estimated for the least batch of
 the branch. Scratch (float32) does not grow with the batch; each thread keeps its own between
-calls, at most 171 kB. What taps computes may take as much memory again as the batch.
+calls, at most 207 kB. What taps computes may take as much memory again as the batch.
 
 Generated and proved by:
 
@@ -74,15 +74,20 @@ def forward(x: np.ndarray, w: np.ndarray, b: np.ndarray, *, threads: int = 1) ->
 
     A batch that is worth it is split over so many threads, BLAS held to one in each.
     """
-    x, w, b, batch = _arrays(x=x, w=w, b=b)
-    if threads > 1 and len(x) >= 44:
-        # 22 samples are about as much work as is worth a thread
-        shares = min(threads, len(x) // 22)
+    batch = None
+    if not _ready(x, w, b):
+        x, w, b, batch = _arrays(x=x, w=w, b=b)
+        if x.dtype.char not in "fd":
+            y = _forward_taps(x, w, b)
+            return y.reshape(*batch, 32, 16, 16)
+    if threads > 1 and len(x) >= 48:
+        # 24 samples are about as much work as is worth a thread
+        shares = min(threads, len(x) // 24)
         y = _split(forward, shares, (np.empty((len(x), 32, 16, 16), x.dtype),), x=x, w=w, b=b)[0]
-    elif x.dtype.char not in "fd":
-        y = _forward_taps(x, w, b)
     else:
         y = _y_columns(x, w, b)
+    if batch is None:
+        return y
     return y.reshape(*batch, 32, 16, 16)
 
 
@@ -94,21 +99,26 @@ def backward(
 
     A batch that is worth it is split over so many threads, BLAS held to one in each.
     """
-    dy, x, w, b, batch = _arrays(dy=dy, x=x, w=w, b=b)
-    if threads > 1 and len(dy) >= 16:
-        # 8 samples are about as much work as is worth a thread
-        shares = min(threads, len(dy) // 8)
+    batch = None
+    if not _backward_ready(dy, x, w, b):
+        dy, x, w, b, batch = _arrays(dy=dy, x=x, w=w, b=b)
+        if dy.dtype.char not in "fd":
+            dx, dw, db = _backward_taps(dy, x, w)
+            return Gradients(dx.reshape(*batch, 3, 32, 32), dw, db)
+    if threads > 1 and len(dy) >= 18:
+        # 9 samples are about as much work as is worth a thread
+        shares = min(threads, len(dy) // 9)
         dx, dw, db = _split(
             backward, shares, (np.empty((len(dy), 3, 32, 32), dy.dtype),), dy=dy, x=x, w=w, b=b
         )
-    elif dy.dtype.char not in "fd":
-        dx, dw, db = _backward_taps(dy, x, w)
     elif len(dy) < 4:
-        dx = _dx_scatter(dy, w)
+        dx = _dx_sheared(dy, w)
         dw, db = _dw_db_correlate(dy, x)
     else:
         dx = _dx_taps(dy, w)
         dw, db = _dw_db_correlate(dy, x)
+    if batch is None:
+        return Gradients(dx, dw, db)
     return Gradients(dx.reshape(*batch, 3, 32, 32), dw, db)
 
 
@@ -133,20 +143,30 @@ def _y_columns(x, w, b):
     row for every channel and tap; a row of ones meets the bias.
     """
     N, dtype = len(x), x.dtype
-    kernel = np.empty((32, 28), dtype)
-    kernel[:, :27] = w.reshape(32, 27)
-    kernel[:, 27] = b
-    padded = _scratch("y_columns_padded", (3, 33, 33), dtype)
+    kernel, taps, bias, inner, copied, windows, columns = _room(_y_columns_room, dtype)
+    taps[...] = w
+    bias[...] = b
+    y = np.empty((N, 32, 16, 16), dtype)
+    rows = y.reshape(N, 32, 256)
+    for n in range(N):
+        inner[...] = x[n]
+        windows[...] = copied
+        np.matmul(kernel, columns, out=rows[n])
+    return y
+
+
+def _y_columns_room(dtype):
+    """Buffers of _y_columns, and the views of them that it reads and writes."""
+    kernel = np.zeros((32, 28), dtype)
+    taps = kernel[:, :27].reshape(32, 3, 3, 3)
+    bias = kernel[:, 27]
+    padded = np.zeros((3, 33, 33), dtype)
     inner = padded[:, 1:33, 1:33]
     shape, steps = (3, 3, 3, 16, 16), (1089, 33, 1, 66, 2)
-    columns = _scratch("y_columns", (28, 256), dtype)
-    columns[27] = 1
-    y = np.empty((N, 32, 256), dtype)
-    for n in range(N):
-        inner[...] = x[n].reshape(inner.shape)
-        columns[:27].reshape(shape)[...] = _windows(padded, shape, steps)
-        np.matmul(kernel, columns, out=y[n])
-    return y.reshape(N, 32, 16, 16)
+    copied = _windows(padded, shape, steps)
+    columns = np.ones((28, 256), dtype)
+    windows = columns[:27].reshape(shape)
+    return kernel.reshape(32, 28), taps, bias, inner, copied, windows, columns
 
 
 def _backward_taps(dy, x, w):
@@ -172,57 +192,76 @@ def _backward_taps(dy, x, w):
     return dx, dw, db
 
 
-def _dx_scatter(dy, w):
-    """dx = Σ over taps of kernelᵀ · dy, each product added to the entry that its tap reads, in
-    one plane for every remainder of the stride.
+def _dx_sheared(dy, w):
+    """dx: the planes of 1 groups are copied for every vertical tap, some rows further on; a
+    product makes a plane for every horizontal tap, and ones times these planes, shifted
+    against each other, are the sums.
+
+    Numbers meet zeros of the layout here: one that is infinite, or none, may spoil more results
+    than those it belongs to.
     """
     N, dtype = len(dy), dy.dtype
-    kernel = w.transpose(1, 2, 3, 0).reshape(27, 32)
-    rows = _scratch("dx_scatter_rows", (32, 16, 17), dtype)
-    products = _scratch("dx_scatter_products", (3, 3, 3, 272), dtype)
-    planes = _scratch("dx_scatter_planes", (2, 2, 3, 306), dtype)
-    dx = np.empty((N, 3, 32, 32), dtype)
+    rows = _scratch("dx_sheared_rows", (1, 64, 256), dtype)
+    placed = rows.reshape(1, 32, 1, 2, 16, 16)
+    kernel = _scratch("dx_sheared_kernel", (1, 2, 3, 2, 2, 32, 2), dtype)
+    # where each tap goes: along the rows down, along the columns across
+    kernel[:, ((1, 0, 0),), :, ((1,), (0,), (1,)), ((1, 0, 1),), :, ((1,), (0,), (0,))] = (
+        w.reshape(1, 32, 3, 9).reshape(1, 32, 3, 3, 3).transpose(3, 4, 0, 2, 1)
+    )
+    kernel = kernel.reshape(1, 24, 64)
+    sums = _scratch("dx_sheared_sums", (1, 24, 288), dtype)
+    products = sums[:, :, 16:272]
+    by_row = products.reshape(1, 2, 12, 16, 16)
+    sheared = _windows(sums, (1, 12, 2, 256), (6912, 288, 3457, 1), 16)
+    ones = np.ones((1, 2), dtype)
+    dx = np.empty((N, 1, 3, 32, 32), dtype)
+    full = _scratch("dx_sheared_full", (1, 12, 1, 256), dtype)
+    inside = full.reshape(1, 3, 2, 2, 16, 16)
     for n in range(N):
-        rows[:, :, :16] = dy[n].reshape(32, 16, 16)
-        planes[...] = 0
-        np.matmul(kernel, rows.reshape(32, 272), out=products.reshape(27, 272))
-        for u in range(3):
-            for v in range(3):
-                begin = 17 * (u // 2) + v // 2
-                planes[u % 2, v % 2, :, begin : begin + 272] += products[:, u, v]
-        grid = planes[:, :, :, :289].reshape(2, 2, 3, 17, 17)
+        block = dy[n].reshape(1, 32, 16, 16)
+        for u in range(2):
+            seen = block[..., u : u + 16, :]
+            placed[:, :, 0, u, : seen.shape[-2]] = seen
+        np.matmul(kernel, rows, out=products)
+        # what a shift would take over the end of a row
+        for v in range(1, 2):
+            by_row[:, v, ..., :v] = 0
+        np.matmul(ones, sheared, out=full)
         for a in range(2):
             for b in range(2):
-                dx[n, :, a::2, b::2] = grid[
-                    (a + 1) % 2,
-                    (b + 1) % 2,
-                    :,
-                    (a + 1) // 2 : (a + 1) // 2 + 16,
-                    (b + 1) // 2 : (b + 1) // 2 + 16,
-                ]
+                part = dx[n, :, :, a::2, b::2]
+                part[...] = inside[:, :, a, b, : part.shape[-2], : part.shape[-1]]
     return dx.reshape(N, 3, 32, 32)
 
 
 def _dw_db_correlate(dy, x):
     """dw = Σ columns(x[n]) · dy[n]ᵀ, one sample at a time; a row of ones adds up the bias's."""
     N, dtype = len(x), x.dtype
+    inner, copied, windows, columns, part, slices = _room(_dw_db_correlate_room, dtype)
     by_place = dy.reshape(N, 32, 256).swapaxes(-1, -2)
-    padded = _scratch("dw_db_correlate_padded", (3, 33, 33), dtype)
-    inner = padded[:, 1:33, 1:33]
-    shape, steps = (3, 3, 3, 16, 16), (1089, 33, 1, 66, 2)
-    columns = _scratch("dw_db_correlate", (32, 256), dtype)
-    columns[27] = 1
-    part = _scratch("dw_db_correlate_part", (32, 32), dtype)
     total = np.zeros((32, 32), dtype)
     for n in range(N):
-        inner[...] = x[n].reshape(inner.shape)
-        columns[:27].reshape(shape)[...] = _windows(padded, shape, steps)
-        # in slices small enough for BLAS to read them where they are
-        slices = columns.reshape(4, 8, 256)
-        np.matmul(slices, by_place[n], out=part.reshape(4, 8, 32))
+        inner[...] = x[n]
+        windows[...] = copied
+        np.matmul(columns, by_place[n], out=slices)
         total += part
     dw = total[:27].reshape(3, 3, 3, 32).transpose(3, 0, 1, 2).reshape(32, 3, 3, 3)
     return dw, total[27].reshape(32)
+
+
+def _dw_db_correlate_room(dtype):
+    """Buffers of _dw_db_correlate, and the views of them that it reads and writes."""
+    padded = np.zeros((3, 33, 33), dtype)
+    inner = padded[:, 1:33, 1:33]
+    shape, steps = (3, 3, 3, 16, 16), (1089, 33, 1, 66, 2)
+    copied = _windows(padded, shape, steps)
+    columns = np.zeros((32, 256), dtype)
+    columns[27] = 1
+    windows = columns[:27].reshape(shape)
+    part = np.zeros((32, 32), dtype)
+    # slices small enough for BLAS to read them where they are
+    slices = part.reshape(4, 8, 32)
+    return inner, copied, windows, columns.reshape(4, 8, 256), part, slices
 
 
 def _dx_taps(dy, w):
@@ -240,8 +279,6 @@ def _dx_taps(dy, w):
 
 def _arrays(**given):
     """Tensors as arrays of one dtype, data as (N, ...), and the batch axes that data share."""
-    if (batch := _ready(given, _BATCHED)) is not None:
-        return *given.values(), batch
     arrays = {name: np.asarray(value) for name, value in given.items()}
     dtype = np.result_type(*(arrays[name] for name in arrays if name not in _INTEGER))
     batch = None
@@ -272,26 +309,25 @@ _INTEGER = ()
 _SHAPE_OF = {"dy": "y"}
 
 
-def _ready(arrays, batched):
-    """The batch axes if all is as kernels want it: one float type, one axis of samples; or None."""
-    batch = dtype = None
-    for name, array in arrays.items():
-        if type(array) is not np.ndarray:
-            return None
-        shape = array.shape
-        if name in batched:
-            lead, shape = shape[:1], shape[1:]
-            batch = lead if batch is None else batch
-            if lead != batch:
-                return None
-        if shape != SHAPES[_SHAPE_OF.get(name, name)]:
-            return None
-        if name in _INTEGER:
-            return None
-        dtype = array.dtype if dtype is None else dtype
-        if array.dtype is not dtype:
-            return None
-    return batch if batch and dtype in _FLOATS else None
+def _ready(x, w, b):
+    """Whether all is as kernels want it: arrays of one float type, with an axis of samples."""
+    return (
+        type(x) is type(w) is type(b) is np.ndarray
+        and x.dtype is w.dtype is b.dtype in _FLOATS
+        and x.shape[1:] == (3, 32, 32)
+        and w.shape == (32, 3, 3, 3)
+        and b.shape == (32,)
+    )
+
+
+def _backward_ready(dy, x, w, b):
+    """The same, and as many samples of the upstream gradient."""
+    return (
+        _ready(x, w, b)
+        and type(dy) is np.ndarray
+        and dy.dtype is x.dtype
+        and dy.shape == (len(x), 32, 16, 16)
+    )
 
 
 _FLOATS = np.dtype(np.float32), np.dtype(np.float64)
@@ -307,6 +343,24 @@ def _scratch(name, shape, dtype):
         found = np.zeros(shape, dtype)
         _local.__dict__.setdefault("buffers", {})[key] = found
     return found
+
+
+class _Kept(threading.local):
+    """What a thread keeps between calls."""
+
+    def __init__(self):
+        self.rooms = {}
+
+
+_kept = _Kept()
+
+
+def _room(make, dtype):
+    """What ``make(dtype)`` makes: buffers and views of them, once in each thread."""
+    try:
+        return _kept.rooms[make, dtype]
+    except KeyError:
+        return _kept.rooms.setdefault((make, dtype), make(dtype))
 
 
 def _split(function, shares, filled, **arrays):

@@ -24,9 +24,9 @@ How it is computed, by batch size (float32, float64):
     forward   N >= 1        y      sparse              144     1 kB    2.1 us
     backward  other dtypes  dx dw  taps
     backward  N >= 1        dx     sparse              144     1 kB    2.1 us
-    backward  N >= 1        dw     unrolled              0     0 kB    2.7 us
-    backward  N >= 2        dx     sparse              144     1 kB    2.1 us
-    backward  N >= 2        dw     sparse              144     1 kB    3.8 us
+    backward  N >= 1        dw     unrolled              0     0 kB    2.5 us
+    backward  N >= 4        dx     sparse              144     1 kB    2.1 us
+    backward  N >= 4        dw     sparse              144     1 kB    3.8 us
 
 Multiply-adds are those of matrix products, a sample; times are estimated for the least batch of
 the branch. Scratch (float32) does not grow with the batch; each thread keeps its own between
@@ -67,15 +67,20 @@ def forward(x: np.ndarray, w: np.ndarray, *, threads: int = 1) -> np.ndarray:
 
     A batch that is worth it is split over so many threads, BLAS held to one in each.
     """
-    x, w, batch = _arrays(x=x, w=w)
+    batch = None
+    if not _ready(x, w):
+        x, w, batch = _arrays(x=x, w=w)
+        if x.dtype.char not in "fd":
+            y = _forward_taps(x, w)
+            return y.reshape(*batch, 3, 3)
     if threads > 1 and len(x) >= 288:
         # 144 samples are about as much work as is worth a thread
         shares = min(threads, len(x) // 144)
         y = _split(forward, shares, (np.empty((len(x), 3, 3), x.dtype),), x=x, w=w)[0]
-    elif x.dtype.char not in "fd":
-        y = _forward_taps(x, w)
     else:
         y = _y_sparse(x, w)
+    if batch is None:
+        return y
     return y.reshape(*batch, 3, 3)
 
 
@@ -84,19 +89,24 @@ def backward(dy: np.ndarray, x: np.ndarray, w: np.ndarray, *, threads: int = 1) 
 
     A batch that is worth it is split over so many threads, BLAS held to one in each.
     """
-    dy, x, w, batch = _arrays(dy=dy, x=x, w=w)
-    if threads > 1 and len(dy) >= 206:
-        # 103 samples are about as much work as is worth a thread
-        shares = min(threads, len(dy) // 103)
+    batch = None
+    if not _backward_ready(dy, x, w):
+        dy, x, w, batch = _arrays(dy=dy, x=x, w=w)
+        if dy.dtype.char not in "fd":
+            dx, dw = _backward_taps(dy, x, w)
+            return Gradients(dx.reshape(*batch, 4, 4), dw)
+    if threads > 1 and len(dy) >= 408:
+        # 204 samples are about as much work as is worth a thread
+        shares = min(threads, len(dy) // 204)
         dx, dw = _split(backward, shares, (np.empty((len(dy), 4, 4), dy.dtype),), dy=dy, x=x, w=w)
-    elif dy.dtype.char not in "fd":
-        dx, dw = _backward_taps(dy, x, w)
-    elif len(dy) < 2:
+    elif len(dy) < 4:
         dx = _dx_sparse(dy, w)
         dw = _dw_unrolled(dy, x)
     else:
         dx = _dx_sparse(dy, w)
         dw = _dw_sparse(dy, x)
+    if batch is None:
+        return Gradients(dx, dw)
     return Gradients(dx.reshape(*batch, 4, 4), dw)
 
 
@@ -147,18 +157,14 @@ def _dx_sparse(dy, w):
 
 def _dw_unrolled(dy, x):
     """dw: every product written out, in Python's own numbers."""
-    N, dtype = len(dy), dy.dtype
-    dy_samples = dy.reshape(N, 9).tolist()
-    x_samples = x.reshape(N, 16).tolist()
+    dtype = dy.dtype
     dw00 = 0.0
     dw01 = 0.0
     dw10 = 0.0
     dw11 = 0.0
-    for n in range(N):
-        dy00, dy01, dy02, dy10, dy11, dy12, dy20, dy21, dy22 = dy_samples[n]
-        x00, x01, x02, x03, x10, x11, x12, x13, x20, x21, x22, x23, x30, x31, x32, x33 = x_samples[
-            n
-        ]
+    for dy_sample, x_sample in zip(dy.reshape(-1, 9).tolist(), x.reshape(-1, 16).tolist()):
+        dy00, dy01, dy02, dy10, dy11, dy12, dy20, dy21, dy22 = dy_sample
+        x00, x01, x02, x03, x10, x11, x12, x13, x20, x21, x22, x23, x30, x31, x32, x33 = x_sample
         dw00 += (
             x11 * dy00
             + x12 * dy01
@@ -219,8 +225,6 @@ def _dw_sparse(dy, x):
 
 def _arrays(**given):
     """Tensors as arrays of one dtype, data as (N, ...), and the batch axes that data share."""
-    if (batch := _ready(given, _BATCHED)) is not None:
-        return *given.values(), batch
     arrays = {name: np.asarray(value) for name, value in given.items()}
     dtype = np.result_type(*(arrays[name] for name in arrays if name not in _INTEGER))
     batch = None
@@ -251,26 +255,24 @@ _INTEGER = ()
 _SHAPE_OF = {"dy": "y"}
 
 
-def _ready(arrays, batched):
-    """The batch axes if all is as kernels want it: one float type, one axis of samples; or None."""
-    batch = dtype = None
-    for name, array in arrays.items():
-        if type(array) is not np.ndarray:
-            return None
-        shape = array.shape
-        if name in batched:
-            lead, shape = shape[:1], shape[1:]
-            batch = lead if batch is None else batch
-            if lead != batch:
-                return None
-        if shape != SHAPES[_SHAPE_OF.get(name, name)]:
-            return None
-        if name in _INTEGER:
-            return None
-        dtype = array.dtype if dtype is None else dtype
-        if array.dtype is not dtype:
-            return None
-    return batch if batch and dtype in _FLOATS else None
+def _ready(x, w):
+    """Whether all is as kernels want it: arrays of one float type, with an axis of samples."""
+    return (
+        type(x) is type(w) is np.ndarray
+        and x.dtype is w.dtype in _FLOATS
+        and x.shape[1:] == (4, 4)
+        and w.shape == (2, 2)
+    )
+
+
+def _backward_ready(dy, x, w):
+    """The same, and as many samples of the upstream gradient."""
+    return (
+        _ready(x, w)
+        and type(dy) is np.ndarray
+        and dy.dtype is x.dtype
+        and dy.shape == (len(x), 3, 3)
+    )
 
 
 _FLOATS = np.dtype(np.float32), np.dtype(np.float64)

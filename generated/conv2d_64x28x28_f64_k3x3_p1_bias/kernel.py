@@ -25,13 +25,13 @@ How it is computed, by batch size (float32, float64):
 
                                                 multiply-adds  scratch  estimate
     forward   other dtypes  y         taps
-    forward   N >= 1        y         winograd     14,426,784   3.7 MB    630 us
+    forward   N >= 1        y         winograd     10,466,304   2.9 MB    400 us
     backward  other dtypes  dx dw db  taps
-    backward  N >= 1        dx dw db  winograd     27,046,080   5.4 MB  1,100 us
+    backward  N >= 1        dx dw db  winograd     20,179,968   5.9 MB    810 us
 
 Multiply-adds are those of matrix products, a sample; times are estimated for the least batch of
 the branch. Scratch (float32) does not grow with the batch; each thread keeps its own between
-calls, at most 9.0 MB.
+calls, at most 8.7 MB.
 
 Generated and proved by:
 
@@ -62,9 +62,6 @@ A43 = np.array(
 )
 """Point values of F(4, 3) to its 4 outputs; the points are 0, 2/3, -2/3, 3/2, -3/2, ∞."""
 
-A43_A43 = np.kron(A43, A43)
-"""The same along two axes at once: one row for every pair of rows."""
-
 B43 = np.array(
     (
         (36, 0, -97, 0, 36, 0),
@@ -76,9 +73,6 @@ B43 = np.array(
     ),
 )
 """6 inputs of F(4, 3) to their point values; the points are 0, 2/3, -2/3, 3/2, -3/2, ∞."""
-
-B43_B43 = np.kron(B43, B43)
-"""The same along two axes at once: one row for every pair of rows."""
 
 G43 = np.array(((130, 0, 0), (9, 6, 4), (9, -6, 4), (4, 6, 9), (4, -6, 9), (0, 0, 130))) / 4680
 """3 taps of F(4, 3) to their point values; the points are 0, 2/3, -2/3, 3/2, -3/2, ∞."""
@@ -100,15 +94,20 @@ def forward(x: np.ndarray, w: np.ndarray, b: np.ndarray, *, threads: int = 1) ->
 
     A batch that is worth it is split over so many threads, BLAS held to one in each.
     """
-    x, w, b, batch = _arrays(x=x, w=w, b=b)
+    batch = None
+    if not _ready(x, w, b):
+        x, w, b, batch = _arrays(x=x, w=w, b=b)
+        if x.dtype.char not in "fd":
+            y = _forward_taps(x, w, b)
+            return y.reshape(*batch, 64, 28, 28)
     if threads > 1 and len(x) >= 2:
         # one sample is about as much work as is worth a thread
         shares = min(threads, len(x))
         y = _split(forward, shares, (np.empty((len(x), 64, 28, 28), x.dtype),), x=x, w=w, b=b)[0]
-    elif x.dtype.char not in "fd":
-        y = _forward_taps(x, w, b)
     else:
         y = _y_winograd(x, w, b)
+    if batch is None:
+        return y
     return y.reshape(*batch, 64, 28, 28)
 
 
@@ -120,17 +119,22 @@ def backward(
 
     A batch that is worth it is split over so many threads, BLAS held to one in each.
     """
-    dy, x, w, b, batch = _arrays(dy=dy, x=x, w=w, b=b)
+    batch = None
+    if not _backward_ready(dy, x, w, b):
+        dy, x, w, b, batch = _arrays(dy=dy, x=x, w=w, b=b)
+        if dy.dtype.char not in "fd":
+            dx, dw, db = _backward_taps(dy, x, w)
+            return Gradients(dx.reshape(*batch, 64, 28, 28), dw, db)
     if threads > 1 and len(dy) >= 2:
         # one sample is about as much work as is worth a thread
         shares = min(threads, len(dy))
         dx, dw, db = _split(
             backward, shares, (np.empty((len(dy), 64, 28, 28), dy.dtype),), dy=dy, x=x, w=w, b=b
         )
-    elif dy.dtype.char not in "fd":
-        dx, dw, db = _backward_taps(dy, x, w)
     else:
         dx, dw, db = _dx_dw_db_winograd(dy, x, w)
+    if batch is None:
+        return Gradients(dx, dw, db)
     return Gradients(dx.reshape(*batch, 64, 28, 28), dw, db)
 
 
@@ -157,38 +161,55 @@ def _y_winograd(x, w, b):
     of their largest entry; 3e-06 was the most measured.
     """
     N, dtype = len(x), x.dtype
-    B = B43_B43.astype(dtype)
+    B = B43.astype(dtype)
     G = G43_G43.astype(dtype)
-    A = A43_A43.astype(dtype)
+    A = A43.astype(dtype)
+    # a last column of ones meets the bias
+    last = np.ones((4, 7), dtype)
+    last[:, :6] = A
     # the kernel at each of 36 points
     taps = w.transpose(2, 3, 1, 0).reshape(9, 4096)
     kernels = _scratch("y_winograd_kernels", (36, 4096), dtype)
     _transform(G, taps, kernels, 2048)
     kernels = kernels.reshape(36, 64, 64)
     padded = _scratch("y_winograd_padded", (2, 30, 30, 64), dtype)
-    laid = _scratch("y_winograd_laid", (2, 28, 28, 64), dtype)
-    every_patches = _scratch("y_winograd_every_patches", (36, 6272), dtype)
-    every_points = _scratch("y_winograd_every_points", (36, 6272), dtype)
-    every_ends = _scratch("y_winograd_every_ends", (16, 6272), dtype)
+    first = _scratch("y_winograd_first", (225792,), dtype)
+    second = _scratch("y_winograd_second", (225792,), dtype)
+    every_lines = first[:161280].reshape(30, 6, 896)
+    every_points = second.reshape(36, 6272)
+    every_sums = first.reshape(36, 6272)
+    every_strips = second[:175616].reshape(28, 7, 896)
     y = np.empty((N, 64, 28, 28), dtype)
     for n in range(0, N, 2):
         size = min(2, N - n)
         padded[:size, 1:29, 1:29] = x[n : n + size].transpose(0, 2, 3, 1)
-        patches = every_patches[:, : size * 3136]
-        points = every_points[:, : size * 3136]
-        sums = every_patches[:, : size * 3136]
-        ends = every_ends[:, : size * 3136]
-        # one row for each entry of a patch, its columns are tiles and channels
-        placed = _windows(padded, (6, 6, size, 7, 7, 64), (1920, 64, 57600, 7680, 256, 1))
-        patches.reshape(placed.shape)[...] = placed
-        _transform(B, patches, points, 448)
+        lines = every_lines[..., : size * 448]
+        points = every_points[..., : size * 3136]
+        sums = every_sums[..., : size * 3136]
+        strips = every_strips[..., : size * 448]
+        # to the points of each tile, along one axis and then the other
+        np.matmul(
+            B,
+            _windows(padded, (30, size, 7, 6, 64), (1920, 57600, 256, 64, 1)),
+            out=lines.reshape(30, 6, size, 7, 64).transpose(0, 2, 3, 1, 4),
+        )
+        np.matmul(
+            B,
+            _windows(every_lines, (7, 6, 6, size * 448), (21504, 896, 5376, 1)),
+            out=points.reshape(6, 6, 7, size * 448).transpose(2, 1, 0, 3),
+        )
         # at every point a product that sums over channels
         np.matmul(points.reshape(36, -1, 64), kernels, out=sums.reshape(36, -1, 64))
-        _transform(A, sums, ends, 448)
-        ends.reshape(16, -1, 64)[...] += b
-        placed = _windows(laid, (4, 4, size, 7, 7, 64), (1792, 64, 50176, 7168, 256, 1))
-        placed[...] = ends.reshape(placed.shape)
-        y[n : n + size] = laid[:size, :28, :28].transpose(0, 3, 1, 2)
+        np.matmul(
+            A,
+            sums.reshape(6, 6, 7, size * 448).transpose(2, 1, 0, 3),
+            out=strips.reshape(7, 4, 7, size * 448)[:, :, :6].swapaxes(1, 2),
+        )
+        strips.reshape(28, 7, -1, 64)[:, 6] = b
+        given = strips.reshape(-1, 7, size, 7, 64)[:28].transpose(0, 2, 3, 4, 1)
+        # channels first again
+        tiles = y[n : n + size].reshape(size, 64, -1, 7, 4)
+        np.matmul(given, last.T, out=tiles.transpose(2, 0, 3, 1, 4))
     return y
 
 
@@ -227,24 +248,32 @@ def _dx_dw_db_winograd(dy, x, w):
     of their largest entry; 3e-06 was the most measured.
     """
     N, dtype = len(dy), dy.dtype
-    B = B43_B43.astype(dtype)
+    B = B43.astype(dtype)
     G = G43_G43.astype(dtype)
-    A_turned = A43_A43.T.astype(dtype, order="C")
+    A_turned = A43.T.astype(dtype, order="C")
     G_turned = G43_G43.T.astype(dtype, order="C")
-    B_turned = B43_B43.T.astype(dtype, order="C")
+    B_turned = B43.T.astype(dtype, order="C")
     # the kernel at each of 36 points
-    taps = w.transpose(2, 3, 0, 1).reshape(9, 4096)
+    taps = np.ascontiguousarray(w.transpose(2, 3, 0, 1).reshape(9, 4096))
     kernels = _scratch("dx_dw_db_winograd_kernels", (36, 4096), dtype)
     _transform(G, taps, kernels, 2048)
     kernels = kernels.reshape(36, 64, 64)
     padded = _scratch("dx_dw_db_winograd_padded", (2, 30, 30, 64), dtype)
     slopes = _scratch("dx_dw_db_winograd_slopes", (2, 28, 28, 64), dtype)
     grown = _scratch("dx_dw_db_winograd_grown", (2, 30, 30, 64), dtype)
-    every_patches = _scratch("dx_dw_db_winograd_every_patches", (36, 6272), dtype)
-    every_points = _scratch("dx_dw_db_winograd_every_points", (36, 6272), dtype)
-    every_dends = _scratch("dx_dw_db_winograd_every_dends", (16, 6272), dtype)
-    part = _scratch("dx_dw_db_winograd_part", (36, 64, 64), dtype)
+    first = _scratch("dx_dw_db_winograd_first", (225792,), dtype)
+    second = _scratch("dx_dw_db_winograd_second", (225792,), dtype)
+    third = _scratch("dx_dw_db_winograd_third", (225792,), dtype)
+    every_lines = first[:161280].reshape(30, 6, 896)
+    every_points = second.reshape(36, 6272)
+    every_dstrips = first[:150528].reshape(28, 6, 896)
+    every_dsums = third.reshape(36, 6272)
+    every_dpoints = first.reshape(36, 6272)
+    every_dlines = second[:161280].reshape(30, 6, 896)
+    every_beyond = third[:75264].reshape(7, 2, 6, 896)
+    every_over = first[:53760].reshape(30, 1792)
     dkernels = _scratch("dx_dw_db_winograd_dkernels", (36, 64, 64), dtype)
+    part = _scratch("dx_dw_db_winograd_part", (36, 64, 64), dtype)
     dx = np.empty((N, 64, 28, 28), dtype)
     db = np.zeros(64, dtype)
     ones = np.ones(1568, dtype)
@@ -253,19 +282,35 @@ def _dx_dw_db_winograd(dy, x, w):
         padded[:size, 1:29, 1:29] = x[n : n + size].transpose(0, 2, 3, 1)
         slopes[:size, :28, :28] = dy[n : n + size].transpose(0, 2, 3, 1)
         db += ones[: size * 784] @ slopes[:size].reshape(-1, 64)
-        patches = every_patches[:, : size * 3136]
-        points = every_points[:, : size * 3136]
-        dends = every_dends[:, : size * 3136]
-        dsums = every_patches[:, : size * 3136]
-        dpoints = every_points[:, : size * 3136]
-        dpatches = every_patches[:, : size * 3136]
-        # one row for each entry of a patch, its columns are tiles and channels
-        placed = _windows(padded, (6, 6, size, 7, 7, 64), (1920, 64, 57600, 7680, 256, 1))
-        patches.reshape(placed.shape)[...] = placed
-        _transform(B, patches, points, 448)
-        placed = _windows(slopes, (4, 4, size, 7, 7, 64), (1792, 64, 50176, 7168, 256, 1))
-        dends.reshape(placed.shape)[...] = placed
-        _transform(A_turned, dends, dsums, 448)
+        lines = every_lines[..., : size * 448]
+        points = every_points[..., : size * 3136]
+        dstrips = every_dstrips[..., : size * 448]
+        dsums = every_dsums[..., : size * 3136]
+        dpoints = every_dpoints[..., : size * 3136]
+        dlines = every_dlines[..., : size * 448]
+        beyond = every_beyond[..., : size * 448]
+        over = every_over[..., : size * 896]
+        # to the points of each tile, along one axis and then the other
+        np.matmul(
+            B,
+            _windows(padded, (30, size, 7, 6, 64), (1920, 57600, 256, 64, 1)),
+            out=lines.reshape(30, 6, size, 7, 64).transpose(0, 2, 3, 1, 4),
+        )
+        np.matmul(
+            B,
+            _windows(every_lines, (7, 6, 6, size * 448), (21504, 896, 5376, 1)),
+            out=points.reshape(6, 6, 7, size * 448).transpose(2, 1, 0, 3),
+        )
+        np.matmul(
+            A_turned,
+            _windows(slopes, (28, size, 7, 4, 64), (1792, 50176, 256, 64, 1)),
+            out=dstrips.reshape(28, 6, size, 7, 64).transpose(0, 2, 3, 1, 4),
+        )
+        np.matmul(
+            A_turned,
+            _windows(every_dstrips, (7, 6, 4, size * 448), (21504, 896, 5376, 1)),
+            out=dsums.reshape(6, 6, 7, size * 448).transpose(2, 1, 0, 3),
+        )
         # at every point a product that sums over tiles
         left = points.reshape(36, -1, 64).swapaxes(-1, -2)
         right = dsums.reshape(36, -1, 64)
@@ -276,29 +321,33 @@ def _dx_dw_db_winograd(dy, x, w):
             np.matmul(left, right, out=dkernels)
         # at every point a product that sums over filters
         np.matmul(dsums.reshape(36, -1, 64), kernels, out=dpoints.reshape(36, -1, 64))
-        _transform(B_turned, dpoints, dpatches, 448)
-        placed = _windows(grown, (6, 6, size, 7, 7, 64), (1920, 64, 57600, 7680, 256, 1))
-        values = dpatches.reshape(placed.shape)
-        # what a tile shares with the next one along an axis is added up there
-        values[:, :2, :, :, 1:] += values[:, 4:, :, :, :-1]
-        values[:2, :, :, 1:] += values[4:, :, :, :-1]
-        # a tile's own entries, and the rest of the last tiles
-        placed[:4, :4] = values[:4, :4]
-        placed[:4, 4:, :, :, -1:] = values[:4, 4:, :, :, -1:]
-        placed[4:, :4, :, -1:] = values[4:, :4, :, -1:]
-        placed[4:, 4:, :, -1:, -1:] = values[4:, 4:, :, -1:, -1:]
+        # a tile's own lines, and those that reach into the next one
+        given = dpoints.reshape(6, 6, 7, size * 448).transpose(2, 1, 0, 3)
+        own = dlines[:28].reshape(7, 4, 6, size * 448)
+        np.matmul(B_turned[:4], given, out=own.swapaxes(1, 2))
+        np.matmul(B_turned[4:], given, out=beyond.swapaxes(1, 2))
+        own[1:, :2] += beyond[:-1]
+        dlines[28:] = beyond[-1]
+        # and of these its own entries, and those that reach into the next one
+        tiles, given = (
+            _windows(grown, (30, size, 7, 6, 64), (1920, 57600, 256, 64, 1)),
+            dlines.reshape(30, 6, size, 7, 64).transpose(0, 2, 3, 1, 4),
+        )
+        np.matmul(B_turned[:4], given, out=tiles[:, :, :, :4])
+        rest = over.reshape(30, size, 7, 2, 64)
+        np.matmul(B_turned[4:], given, out=rest)
+        tiles[:, :, 1:, :2] += rest[:, :, :-1]
+        tiles[:, :, -1, 4:] = rest[:, :, -1]
         dx[n : n + size] = grown[:size, 1:29, 1:29].transpose(0, 3, 1, 2)
-    taps = np.zeros((9, 4096), dtype)
+    dtaps = np.zeros((9, 4096), dtype)
     if N:
-        _transform(G_turned, dkernels.reshape(36, 4096), taps, 2048)
-    dw = taps.reshape(3, 3, 64, 64).transpose(3, 2, 0, 1).reshape(64, 64, 3, 3)
+        _transform(G_turned, dkernels.reshape(36, 4096), dtaps, 2048)
+    dw = dtaps.reshape(3, 3, 64, 64).transpose(3, 2, 0, 1).reshape(64, 64, 3, 3)
     return dx, dw, db
 
 
 def _arrays(**given):
     """Tensors as arrays of one dtype, data as (N, ...), and the batch axes that data share."""
-    if (batch := _ready(given, _BATCHED)) is not None:
-        return *given.values(), batch
     arrays = {name: np.asarray(value) for name, value in given.items()}
     dtype = np.result_type(*(arrays[name] for name in arrays if name not in _INTEGER))
     batch = None
@@ -329,26 +378,25 @@ _INTEGER = ()
 _SHAPE_OF = {"dy": "y"}
 
 
-def _ready(arrays, batched):
-    """The batch axes if all is as kernels want it: one float type, one axis of samples; or None."""
-    batch = dtype = None
-    for name, array in arrays.items():
-        if type(array) is not np.ndarray:
-            return None
-        shape = array.shape
-        if name in batched:
-            lead, shape = shape[:1], shape[1:]
-            batch = lead if batch is None else batch
-            if lead != batch:
-                return None
-        if shape != SHAPES[_SHAPE_OF.get(name, name)]:
-            return None
-        if name in _INTEGER:
-            return None
-        dtype = array.dtype if dtype is None else dtype
-        if array.dtype is not dtype:
-            return None
-    return batch if batch and dtype in _FLOATS else None
+def _ready(x, w, b):
+    """Whether all is as kernels want it: arrays of one float type, with an axis of samples."""
+    return (
+        type(x) is type(w) is type(b) is np.ndarray
+        and x.dtype is w.dtype is b.dtype in _FLOATS
+        and x.shape[1:] == (64, 28, 28)
+        and w.shape == (64, 64, 3, 3)
+        and b.shape == (64,)
+    )
+
+
+def _backward_ready(dy, x, w, b):
+    """The same, and as many samples of the upstream gradient."""
+    return (
+        _ready(x, w, b)
+        and type(dy) is np.ndarray
+        and dy.dtype is x.dtype
+        and dy.shape == (len(x), 64, 28, 28)
+    )
 
 
 _FLOATS = np.dtype(np.float32), np.dtype(np.float64)

@@ -24,17 +24,20 @@ row; u: kernel row; e: output column; j: input column; v: kernel column.
 
 How it is computed, by batch size (float32, float64):
 
-                                              multiply-adds  scratch  estimate
+                                                 multiply-adds  scratch  estimate
     forward   other dtypes  y         taps
-    forward   N >= 1        y         taps                0     0 kB    6.1 us
+    forward   N >= 1        y         taps                   0     0 kB    6.1 us
     backward  other dtypes  dx dw db  taps
-    backward  N >= 1        dx        sparse          1,296     8 kB    3.6 us
-    backward  N >= 1        dw        sparse          1,296     8 kB    7.4 us
-    backward  N >= 1        db        taps                0     0 kB      3 us
+    backward  N >= 1        dx        rows                 324     2 kB    3.3 us
+    backward  N >= 1        dw        correlate            324     2 kB    5.5 us
+    backward  N >= 1        db        taps                   0     0 kB      3 us
+    backward  N >= 2        dx        sparse             1,296     8 kB    3.6 us
+    backward  N >= 2        dw        sparse             1,296     8 kB    5.3 us
+    backward  N >= 2        db        taps                   0     0 kB      3 us
 
 Multiply-adds are those of matrix products, a sample; times are estimated for the least batch of
 the branch. Scratch (float32) does not grow with the batch; each thread keeps its own between
-calls, at most 15 kB. What taps computes may take as much memory again as the batch.
+calls, at most 17 kB. What taps computes may take as much memory again as the batch.
 
 Generated and proved by:
 
@@ -75,15 +78,20 @@ def forward(x: np.ndarray, w: np.ndarray, b: np.ndarray, *, threads: int = 1) ->
 
     A batch that is worth it is split over so many threads, BLAS held to one in each.
     """
-    x, w, b, batch = _arrays(x=x, w=w, b=b)
+    batch = None
+    if not _ready(x, w, b):
+        x, w, b, batch = _arrays(x=x, w=w, b=b)
+        if x.dtype.char not in "fd":
+            y = _forward_taps(x, w, b)
+            return y.reshape(*batch, 2, 6, 6)
     if threads > 1 and len(x) >= 100:
         # 50 samples are about as much work as is worth a thread
         shares = min(threads, len(x) // 50)
         y = _split(forward, shares, (np.empty((len(x), 2, 6, 6), x.dtype),), x=x, w=w, b=b)[0]
-    elif x.dtype.char not in "fd":
-        y = _forward_taps(x, w, b)
     else:
         y = _forward_taps(x, w, b)
+    if batch is None:
+        return y
     return y.reshape(*batch, 2, 6, 6)
 
 
@@ -95,19 +103,28 @@ def backward(
 
     A batch that is worth it is split over so many threads, BLAS held to one in each.
     """
-    dy, x, w, b, batch = _arrays(dy=dy, x=x, w=w, b=b)
-    if threads > 1 and len(dy) >= 44:
-        # 22 samples are about as much work as is worth a thread
-        shares = min(threads, len(dy) // 22)
+    batch = None
+    if not _backward_ready(dy, x, w, b):
+        dy, x, w, b, batch = _arrays(dy=dy, x=x, w=w, b=b)
+        if dy.dtype.char not in "fd":
+            dx, dw, db = _backward_taps(dy, x, w)
+            return Gradients(dx.reshape(*batch, 2, 3, 3), dw, db)
+    if threads > 1 and len(dy) >= 102:
+        # 51 samples are about as much work as is worth a thread
+        shares = min(threads, len(dy) // 51)
         dx, dw, db = _split(
             backward, shares, (np.empty((len(dy), 2, 3, 3), dy.dtype),), dy=dy, x=x, w=w, b=b
         )
-    elif dy.dtype.char not in "fd":
-        dx, dw, db = _backward_taps(dy, x, w)
+    elif len(dy) < 2:
+        dx = _dx_rows(dy, w)
+        dw = _dw_correlate(x, dy)
+        db = _db_taps(dy)
     else:
         dx = _dx_sparse(dy, w)
         dw = _dw_sparse(x, dy)
         db = _db_taps(dy)
+    if batch is None:
+        return Gradients(dx, dw, db)
     return Gradients(dx.reshape(*batch, 2, 3, 3), dw, db)
 
 
@@ -151,6 +168,75 @@ def _backward_taps(dy, x, w):
     return dx, dw, db
 
 
+def _dx_rows(dy, w):
+    """dx[n] = kernel · blocks(dy[n]): every row of the input as the windows along it, each
+    written once for all windows that it is in.
+    """
+    N, dtype = len(dy), dy.dtype
+    kernel, taps, inner, copied, windows, matrices = _room(_dx_rows_room, dtype)
+    turned = w.reshape(2, 2, 3, 3)
+    taps[:, :, :1] = turned[:, :, :2].reshape(2, 2, 1, 2, 3)
+    taps[:, :, 1, :1] = turned[:, :, 2:]
+    dx = np.empty((N, 2, 3, 3), dtype)
+    rows = dx.swapaxes(1, 2)
+    for n in range(N):
+        inner[...] = dy[n]
+        windows[...] = copied
+        np.matmul(kernel, matrices, out=rows[n])
+    return dx
+
+
+def _dx_rows_room(dtype):
+    """Buffers of _dx_rows, and the views of them that it reads and writes."""
+    kernel = np.zeros((2, 2, 12), dtype)
+    matrix = kernel.reshape(2, 24)[..., :18]
+    taps = kernel.reshape(2, 2, 2, 2, 3).transpose(0, 3, 1, 2, 4)
+    # only the sample itself is ever written
+    padded = np.zeros((2, 8, 7), dtype)
+    inner = padded[:, 1:7, 1:7]
+    copied = _windows(padded, (4, 2, 2, 3, 3), (14, 7, 56, 1, 2))
+    blocks = np.zeros((4, 12, 3), dtype)
+    windows = blocks.reshape(4, 2, 2, 3, 3)
+    # the matrices of neighbouring rows overlap
+    matrices = _windows(blocks, (3, 18, 3), (36, 3, 1))
+    return matrix, taps, inner, copied, windows, matrices
+
+
+def _dw_correlate(x, dy):
+    """dw = Σ columns(dy[n]) · x[n]ᵀ, one sample at a time."""
+    N, dtype = len(dy), dy.dtype
+    inner, copied, windows, columns, part = _room(_dw_correlate_room, dtype)
+    by_place = x.reshape(N, 2, 9).swapaxes(-1, -2)
+    total = np.zeros((18, 2), dtype)
+    for n in range(N):
+        inner[...] = dy[n]
+        windows[...] = copied
+        np.matmul(columns, by_place[n], out=part)
+        total += part
+    dw = total.reshape(2, 3, 3, 2).transpose(3, 0, 1, 2).reshape(2, 2, 3, 3)
+    return dw
+
+
+def _dw_correlate_room(dtype):
+    """Buffers of _dw_correlate, and the views of them that it reads and writes."""
+    padded = np.zeros((2, 7, 7), dtype)
+    inner = padded[:, 1:7, 1:7]
+    shape, steps = (2, 3, 3, 3, 3), (49, 7, 1, 14, 2)
+    copied = _windows(padded, shape, steps)
+    columns = np.zeros((18, 9), dtype)
+    windows = columns.reshape(shape)
+    part = np.zeros((18, 2), dtype)
+    return inner, copied, windows, columns, part
+
+
+def _db_taps(dy):
+    """Any type of number, one tap at a time."""
+    dtype = dy.dtype
+    # db[f] = sum[n,a,e](dy[n,f,a,e])
+    db = dy.sum(axis=(0, 2, 3), dtype=dtype)
+    return db
+
+
 def _dx_sparse(dy, w):
     """dx = dy · M: the layer as one matrix, each weight along a diagonal of it."""
     N, dtype = len(dy), dy.dtype
@@ -176,18 +262,8 @@ def _dw_sparse(x, dy):
     return dw
 
 
-def _db_taps(dy):
-    """Any type of number, one tap at a time."""
-    dtype = dy.dtype
-    # db[f] = sum[n,a,e](dy[n,f,a,e])
-    db = dy.sum(axis=(0, 2, 3), dtype=dtype)
-    return db
-
-
 def _arrays(**given):
     """Tensors as arrays of one dtype, data as (N, ...), and the batch axes that data share."""
-    if (batch := _ready(given, _BATCHED)) is not None:
-        return *given.values(), batch
     arrays = {name: np.asarray(value) for name, value in given.items()}
     dtype = np.result_type(*(arrays[name] for name in arrays if name not in _INTEGER))
     batch = None
@@ -218,26 +294,25 @@ _INTEGER = ()
 _SHAPE_OF = {"dy": "y"}
 
 
-def _ready(arrays, batched):
-    """The batch axes if all is as kernels want it: one float type, one axis of samples; or None."""
-    batch = dtype = None
-    for name, array in arrays.items():
-        if type(array) is not np.ndarray:
-            return None
-        shape = array.shape
-        if name in batched:
-            lead, shape = shape[:1], shape[1:]
-            batch = lead if batch is None else batch
-            if lead != batch:
-                return None
-        if shape != SHAPES[_SHAPE_OF.get(name, name)]:
-            return None
-        if name in _INTEGER:
-            return None
-        dtype = array.dtype if dtype is None else dtype
-        if array.dtype is not dtype:
-            return None
-    return batch if batch and dtype in _FLOATS else None
+def _ready(x, w, b):
+    """Whether all is as kernels want it: arrays of one float type, with an axis of samples."""
+    return (
+        type(x) is type(w) is type(b) is np.ndarray
+        and x.dtype is w.dtype is b.dtype in _FLOATS
+        and x.shape[1:] == (2, 3, 3)
+        and w.shape == (2, 2, 3, 3)
+        and b.shape == (2,)
+    )
+
+
+def _backward_ready(dy, x, w, b):
+    """The same, and as many samples of the upstream gradient."""
+    return (
+        _ready(x, w, b)
+        and type(dy) is np.ndarray
+        and dy.dtype is x.dtype
+        and dy.shape == (len(x), 2, 6, 6)
+    )
 
 
 _FLOATS = np.dtype(np.float32), np.dtype(np.float64)
@@ -253,6 +328,24 @@ def _scratch(name, shape, dtype):
         found = np.zeros(shape, dtype)
         _local.__dict__.setdefault("buffers", {})[key] = found
     return found
+
+
+class _Kept(threading.local):
+    """What a thread keeps between calls."""
+
+    def __init__(self):
+        self.rooms = {}
+
+
+_kept = _Kept()
+
+
+def _room(make, dtype):
+    """What ``make(dtype)`` makes: buffers and views of them, once in each thread."""
+    try:
+        return _kept.rooms[make, dtype]
+    except KeyError:
+        return _kept.rooms.setdefault((make, dtype), make(dtype))
 
 
 def _split(function, shares, filled, **arrays):

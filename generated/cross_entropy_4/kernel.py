@@ -62,7 +62,8 @@ class Gradients(NamedTuple):
 
 def forward(x: np.ndarray, t: np.ndarray) -> np.ndarray:
     """x (..., 4), t (...,) -> y ()."""
-    x, t, _ = _arrays(x=x, t=t)
+    if not _ready(x, t):
+        x, t, _ = _arrays(x=x, t=t)
     N, dtype = len(x), x.dtype
     # m[n] = max[c](x[n,c])
     m = x.max(axis=1)
@@ -78,7 +79,9 @@ def forward(x: np.ndarray, t: np.ndarray) -> np.ndarray:
 
 def backward(x: np.ndarray, t: np.ndarray) -> Gradients:
     """x (..., 4), t (...,) -> dx, each shaped like its tensor."""
-    x, t, batch = _arrays(x=x, t=t)
+    batch = None
+    if not _ready(x, t):
+        x, t, batch = _arrays(x=x, t=t)
     N, dtype = len(x), x.dtype
     # m[n] = max[c](x[n,c])
     m = x.max(axis=1)
@@ -88,13 +91,13 @@ def backward(x: np.ndarray, t: np.ndarray) -> Gradients:
     s = np.exp(z).sum(axis=1, dtype=dtype)
     # dx[n,c] = (exp(z[n,c]) / s[n] - (c == t[n])) / N
     dx = (np.exp(z) / s[:, None] - (np.arange(4) == t[:, None]).astype(dtype)) / N
+    if batch is None:
+        return Gradients(dx, None)
     return Gradients(dx.reshape(*batch, 4), None)
 
 
 def _arrays(**given):
     """Tensors as arrays of one dtype, data as (N, ...), and the batch axes that data share."""
-    if (batch := _ready(given, _BATCHED)) is not None:
-        return *given.values(), batch
     arrays = {name: np.asarray(value) for name, value in given.items()}
     dtype = np.result_type(*(arrays[name] for name in arrays if name not in _INTEGER))
     if dtype.kind in "iu":  # divisions and functions leave the integers
@@ -133,29 +136,17 @@ _CLASSES = {"t": 4}
 _SHAPE_OF = {}
 
 
-def _ready(arrays, batched):
-    """The batch axes if all is as kernels want it: one float type, one axis of samples; or None."""
-    batch = dtype = None
-    for name, array in arrays.items():
-        if type(array) is not np.ndarray:
-            return None
-        shape = array.shape
-        if name in batched:
-            lead, shape = shape[:1], shape[1:]
-            batch = lead if batch is None else batch
-            if lead != batch:
-                return None
-        if shape != SHAPES[_SHAPE_OF.get(name, name)]:
-            return None
-        if name in _INTEGER:
-            known = array.dtype.kind in "iu" and array.size > 0
-            if known and array.min() >= 0 and array.max() < _CLASSES[name]:
-                continue
-            return None
-        dtype = array.dtype if dtype is None else dtype
-        if array.dtype is not dtype:
-            return None
-    return batch if batch and dtype in _FLOATS else None
+def _ready(x, t):
+    """Whether all is as kernels want it: arrays of one float type, with an axis of samples."""
+    return (
+        type(x) is type(t) is np.ndarray
+        and x.dtype in _FLOATS
+        and x.shape[1:] == (4,)
+        and t.shape == (len(x),)
+        and t.dtype.kind in "iu"
+        and t.size > 0
+        and 0 <= t.min() <= t.max() < 4
+    )
 
 
 _FLOATS = np.dtype(np.float32), np.dtype(np.float64)

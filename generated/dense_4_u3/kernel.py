@@ -69,15 +69,20 @@ def forward(x: np.ndarray, w: np.ndarray, b: np.ndarray, *, threads: int = 1) ->
 
     A batch that is worth it is split over so many threads, BLAS held to one in each.
     """
-    x, w, b, batch = _arrays(x=x, w=w, b=b)
+    batch = None
+    if not _ready(x, w, b):
+        x, w, b, batch = _arrays(x=x, w=w, b=b)
+        if x.dtype.char not in "fd":
+            y = _forward_taps(x, w, b)
+            return y.reshape(*batch, 3)
     if threads > 1 and len(x) >= 156:
         # 78 samples are about as much work as is worth a thread
         shares = min(threads, len(x) // 78)
         y = _split(forward, shares, (np.empty((len(x), 3), x.dtype),), x=x, w=w, b=b)[0]
-    elif x.dtype.char not in "fd":
-        y = _forward_taps(x, w, b)
     else:
         y = _y_product(x, w, b)
+    if batch is None:
+        return y
     return y.reshape(*batch, 3)
 
 
@@ -88,19 +93,24 @@ def backward(
 
     A batch that is worth it is split over so many threads, BLAS held to one in each.
     """
-    dy, x, w, b, batch = _arrays(dy=dy, x=x, w=w, b=b)
+    batch = None
+    if not _backward_ready(dy, x, w, b):
+        dy, x, w, b, batch = _arrays(dy=dy, x=x, w=w, b=b)
+        if dy.dtype.char not in "fd":
+            dx, dw, db = _backward_taps(dy, x, w)
+            return Gradients(dx.reshape(*batch, 4), dw, db)
     if threads > 1 and len(dy) >= 54:
         # 27 samples are about as much work as is worth a thread
         shares = min(threads, len(dy) // 27)
         dx, dw, db = _split(
             backward, shares, (np.empty((len(dy), 4), dy.dtype),), dy=dy, x=x, w=w, b=b
         )
-    elif dy.dtype.char not in "fd":
-        dx, dw, db = _backward_taps(dy, x, w)
     else:
         dx = _dx_product(dy, w)
         dw = _dw_product(x, dy)
         db = _db_taps(dy)
+    if batch is None:
+        return Gradients(dx, dw, db)
     return Gradients(dx.reshape(*batch, 4), dw, db)
 
 
@@ -114,7 +124,7 @@ def _forward_taps(x, w, b):
 def _y_product(x, w, b):
     """y[n] = w · x[n], one matrix product."""
     N = len(x)
-    y = x.reshape(N, 4) @ w.transpose(1, 0) + b.reshape(3)
+    y = np.dot(x.reshape(N, 4), w.transpose(1, 0)) + b.reshape(3)
     return y.reshape(N, 3)
 
 
@@ -133,7 +143,7 @@ def _backward_taps(dy, x, w):
 def _dx_product(dy, w):
     """dx[n] = w · dy[n], one matrix product."""
     N = len(dy)
-    dx = dy.reshape(N, 3) @ w.reshape(3, 4)
+    dx = np.dot(dy.reshape(N, 3), w.reshape(3, 4))
     return dx.reshape(N, 4)
 
 
@@ -160,8 +170,6 @@ def _db_taps(dy):
 
 def _arrays(**given):
     """Tensors as arrays of one dtype, data as (N, ...), and the batch axes that data share."""
-    if (batch := _ready(given, _BATCHED)) is not None:
-        return *given.values(), batch
     arrays = {name: np.asarray(value) for name, value in given.items()}
     dtype = np.result_type(*(arrays[name] for name in arrays if name not in _INTEGER))
     batch = None
@@ -192,26 +200,25 @@ _INTEGER = ()
 _SHAPE_OF = {"dy": "y"}
 
 
-def _ready(arrays, batched):
-    """The batch axes if all is as kernels want it: one float type, one axis of samples; or None."""
-    batch = dtype = None
-    for name, array in arrays.items():
-        if type(array) is not np.ndarray:
-            return None
-        shape = array.shape
-        if name in batched:
-            lead, shape = shape[:1], shape[1:]
-            batch = lead if batch is None else batch
-            if lead != batch:
-                return None
-        if shape != SHAPES[_SHAPE_OF.get(name, name)]:
-            return None
-        if name in _INTEGER:
-            return None
-        dtype = array.dtype if dtype is None else dtype
-        if array.dtype is not dtype:
-            return None
-    return batch if batch and dtype in _FLOATS else None
+def _ready(x, w, b):
+    """Whether all is as kernels want it: arrays of one float type, with an axis of samples."""
+    return (
+        type(x) is type(w) is type(b) is np.ndarray
+        and x.dtype is w.dtype is b.dtype in _FLOATS
+        and x.shape[1:] == (4,)
+        and w.shape == (3, 4)
+        and b.shape == (3,)
+    )
+
+
+def _backward_ready(dy, x, w, b):
+    """The same, and as many samples of the upstream gradient."""
+    return (
+        _ready(x, w, b)
+        and type(dy) is np.ndarray
+        and dy.dtype is x.dtype
+        and dy.shape == (len(x), 3)
+    )
 
 
 _FLOATS = np.dtype(np.float32), np.dtype(np.float64)

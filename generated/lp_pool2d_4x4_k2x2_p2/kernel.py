@@ -55,7 +55,9 @@ class Gradients(NamedTuple):
 
 def forward(x: np.ndarray) -> np.ndarray:
     """x (..., 4, 4) -> y (..., 2, 2)."""
-    x, batch = _arrays(x=x)
+    batch = None
+    if not _ready(x):
+        x, batch = _arrays(x=x)
     N, dtype = len(x), x.dtype
     # q[n,i,j] = sum[u,v](x[n,2*i+u,2*j+v]**2)
     q = np.zeros((N, 2, 2), dtype)
@@ -66,12 +68,16 @@ def forward(x: np.ndarray) -> np.ndarray:
     r = np.where(q > 0, q, 1)
     # y[n,i,j] = where(q[n,i,j] > 0, r[n,i,j]**(1/2), 0)
     y = np.where(q > 0, r ** (1 / 2), 0)
+    if batch is None:
+        return y
     return y.reshape(*batch, 2, 2)
 
 
 def backward(dy: np.ndarray, x: np.ndarray) -> Gradients:
     """dy (..., 2, 2), x (..., 4, 4) -> dx, each shaped like its tensor."""
-    dy, x, batch = _arrays(dy=dy, x=x)
+    batch = None
+    if not _backward_ready(dy, x):
+        dy, x, batch = _arrays(dy=dy, x=x)
     N, dtype = len(x), x.dtype
     # q[n,i,j] = sum[u,v](x[n,2*i+u,2*j+v]**2)
     q = np.zeros((N, 2, 2), dtype)
@@ -87,13 +93,13 @@ def backward(dy: np.ndarray, x: np.ndarray) -> Gradients:
     for u in range(2):
         for v in range(2):
             dx[:, u : u + 3 : 2, v : v + 3 : 2] += 2 * (dq * x[:, u : u + 3 : 2, v : v + 3 : 2])
+    if batch is None:
+        return Gradients(dx)
     return Gradients(dx.reshape(*batch, 4, 4))
 
 
 def _arrays(**given):
     """Tensors as arrays of one dtype, data as (N, ...), and the batch axes that data share."""
-    if (batch := _ready(given, _BATCHED)) is not None:
-        return *given.values(), batch
     arrays = {name: np.asarray(value) for name, value in given.items()}
     dtype = np.result_type(*(arrays[name] for name in arrays if name not in _INTEGER))
     if dtype.kind in "iu":  # divisions and functions leave the integers
@@ -126,26 +132,23 @@ _INTEGER = ()
 _SHAPE_OF = {"dy": "y"}
 
 
-def _ready(arrays, batched):
-    """The batch axes if all is as kernels want it: one float type, one axis of samples; or None."""
-    batch = dtype = None
-    for name, array in arrays.items():
-        if type(array) is not np.ndarray:
-            return None
-        shape = array.shape
-        if name in batched:
-            lead, shape = shape[:1], shape[1:]
-            batch = lead if batch is None else batch
-            if lead != batch:
-                return None
-        if shape != SHAPES[_SHAPE_OF.get(name, name)]:
-            return None
-        if name in _INTEGER:
-            return None
-        dtype = array.dtype if dtype is None else dtype
-        if array.dtype is not dtype:
-            return None
-    return batch if batch and dtype in _FLOATS else None
+def _ready(x):
+    """Whether all is as kernels want it: arrays of one float type, with an axis of samples."""
+    return (
+        type(x) is np.ndarray
+        and x.dtype in _FLOATS
+        and x.shape[1:] == (4, 4)
+    )
+
+
+def _backward_ready(dy, x):
+    """The same, and as many samples of the upstream gradient."""
+    return (
+        _ready(x)
+        and type(dy) is np.ndarray
+        and dy.dtype is x.dtype
+        and dy.shape == (len(x), 2, 2)
+    )
 
 
 _FLOATS = np.dtype(np.float32), np.dtype(np.float64)

@@ -20,11 +20,11 @@ How it is computed, by batch size (float32, float64):
     forward   other dtypes  y   taps
     forward   N >= 1        y   separable              0   501 kB     16 us
     backward  other dtypes  dx  taps
-    backward  N >= 1        dx  winners                0   1.5 MB     53 us
+    backward  N >= 1        dx  places                 0   983 kB     20 us
 
 Multiply-adds are those of matrix products, a sample; times are estimated for the least batch of
 the branch. Scratch (float32) does not grow with the batch; each thread keeps its own between
-calls, at most 2.0 MB.
+calls, at most 1.5 MB.
 
 Generated and proved by:
 
@@ -46,6 +46,20 @@ y[n,i,j] = max[u,v](x[n,2*i + u - 1,2*j + v - 1])
 dx[n,a,b] = sum[u,v](dy[n,(a + 1 - u)/2,(b + 1 - v)/2] * [(u,v) == argmax[u*,v*](x[n,a - u + u*,b - v + v*])])  where 2 | a + 1 - u, 2 | b + 1 - v
 """
 
+_DX_PLACES_STARTS = np.arange(65513).reshape(1337, 7, 7)[:, :5:2, :5:2].reshape(-1)
+"""Where the windows start in a block of planes."""
+
+_DX_PLACES_ORIGINS = np.add.outer(
+    np.add.outer(25 * np.arange(1337), 5 * np.arange(-1, 4, 2)), np.arange(-1, 4, 2)
+).reshape(-1)
+"""The same in x, where windows may start before it."""
+
+_DX_PLACES_INSIDE = np.add.outer(
+    np.add.outer(25 * np.arange(1337), 5 * np.maximum(np.arange(-1, 4, 2), 0)),
+    np.maximum(np.arange(-1, 4, 2), 0),
+).reshape(-1)
+"""The first entry of every window that is inside."""
+
 
 class Gradients(NamedTuple):
     """∂L/∂(each tensor), shaped like the tensor itself."""
@@ -58,15 +72,20 @@ def forward(x: np.ndarray, *, threads: int = 1) -> np.ndarray:
 
     A batch that is worth it is split over so many threads, BLAS held to one in each.
     """
-    x, batch = _arrays(x=x)
+    batch = None
+    if not _ready(x):
+        x, batch = _arrays(x=x)
+        if x.dtype.char not in "fd":
+            y = _forward_taps(x)
+            return y.reshape(*batch, 3, 3)
     if threads > 1 and len(x) >= 38:
         # 19 samples are about as much work as is worth a thread
         shares = min(threads, len(x) // 19)
         y = _split(forward, shares, (np.empty((len(x), 3, 3), x.dtype),), x=x)[0]
-    elif x.dtype.char not in "fd":
-        y = _forward_taps(x)
     else:
         y = _y_separable(x)
+    if batch is None:
+        return y
     return y.reshape(*batch, 3, 3)
 
 
@@ -75,15 +94,20 @@ def backward(dy: np.ndarray, x: np.ndarray, *, threads: int = 1) -> Gradients:
 
     A batch that is worth it is split over so many threads, BLAS held to one in each.
     """
-    dy, x, batch = _arrays(dy=dy, x=x)
-    if threads > 1 and len(dy) >= 12:
-        # 6 samples are about as much work as is worth a thread
-        shares = min(threads, len(dy) // 6)
+    batch = None
+    if not _backward_ready(dy, x):
+        dy, x, batch = _arrays(dy=dy, x=x)
+        if dy.dtype.char not in "fd":
+            dx = _backward_taps(dy, x)
+            return Gradients(dx.reshape(*batch, 5, 5))
+    if threads > 1 and len(dy) >= 30:
+        # 15 samples are about as much work as is worth a thread
+        shares = min(threads, len(dy) // 15)
         dx = _split(backward, shares, (np.empty((len(dy), 5, 5), dy.dtype),), dy=dy, x=x)[0]
-    elif dy.dtype.char not in "fd":
-        dx = _backward_taps(dy, x)
     else:
-        dx = _dx_winners(dy, x)
+        dx = _dx_places(dy, x)
+    if batch is None:
+        return Gradients(dx)
     return Gradients(dx.reshape(*batch, 5, 5))
 
 
@@ -162,105 +186,75 @@ def _backward_taps(dy, x):
     return dx
 
 
-def _dx_winners(dy, x):
-    """Every window hands its gradient to the first of its extremal entries, axis by axis, 1337
-    planes at a time.
+def _dx_places(dy, x):
+    """Every window hands its gradient to the first of its extremal entries, whose place is found
+    as a number, 1337 planes at a time.
     """
     N, dtype = len(x), x.dtype
     planes = x.reshape(N * 1, 5, 5)
-    above = dy.reshape(N * 1, 3, 3)
-    dx = np.empty((N * 1, 5, 5), dtype)
+    above = dy.reshape(N * 1, 9)
+    dx = np.empty((N * 1, 25), dtype)
     blocks = -(-len(planes) // 1337)
     count = -(-len(planes) // max(1, blocks))
-    columns = _scratch("dx_winners_columns", (2, 37436), dtype)
-    columns = columns[:, : count * 28]
-    columns[...] = -np.inf
-    spaced = columns.reshape(2, 7, count, 4)
-    rows = _scratch("dx_winners_rows", (37436,), dtype)
-    rows = rows[: count * 28].reshape(7, count, 4)
-    peak = _scratch("dx_winners_peak", (16044,), dtype)
-    peak = peak[: count * 12].reshape(3, count, 4)
-    flags = _scratch("dx_winners_flags", (2, 37436), np.dtype(bool))
-    flags = flags[:, : count * 28]
-    parts = _scratch("dx_winners_parts", (1, 37436), dtype)
-    parts = parts[:, : count * 28]
-    size = rows.size - 1
-    bits = dtype.str.replace("f", "i")
-    d_rows = _scratch("dx_winners_d_rows", (37436,), dtype)
-    d_rows = d_rows[: count * 28].reshape(7, count, 4)
-    d_peak = _scratch("dx_winners_d_peak", (16044,), dtype)
-    d_peak = d_peak[: count * 12].reshape(3, count, 4)
-    d_peak[...] = 0
-    d_columns = _scratch("dx_winners_d_columns", (2, 37436), dtype)
-    d_columns = d_columns[:, : count * 28]
-    d_spaced = d_columns.reshape(2, 7, count, 4)
+    padded, best, spare, code, better, later, first, wins = _room(_dx_places_room, dtype)
+    padded = padded[:count]
+    run = padded.reshape(-1)
+    starts = _DX_PLACES_STARTS[: count * 9]
+    origins = _DX_PLACES_ORIGINS[: count * 9]
+    inside = _DX_PLACES_INSIDE[: count * 9]
     for number in range(blocks):
         # the last one may repeat some planes of the one before
         start = min(number * count, len(planes) - count)
-        spaced[0, ..., :1] = -np.inf
-        spaced[0, ..., 3:] = -np.inf
-        spaced[1, ..., 3:] = -np.inf
-        block = planes[start : start + count].transpose(1, 0, 2)
-        spaced[0, 1:6, :, 1:3] = block[..., 1::2]
-        spaced[1, 1:6, :, 0:3] = block[..., ::2]
-        np.maximum(columns[0, :size], columns[1, :size], out=rows.reshape(-1)[:size])
-        for v in range(2, 3):
-            np.maximum(
-                rows.reshape(-1)[:size],
-                columns[v % 2, v // 2 : v // 2 + size],
-                out=rows.reshape(-1)[:size],
-            )
-        np.maximum(rows[0:5:2], rows[1:6:2], out=peak)
-        for u in range(2, 3):
-            np.maximum(peak, rows[u : u + 5 : 2], out=peak)
-        # what lies outside attains nothing
-        spaced[0, ..., :1] = np.nan
-        spaced[0, ..., 3:] = np.nan
-        spaced[1, ..., 3:] = np.nan
-        rows[:1] = np.nan
-        rows[6:] = np.nan
-        d_peak[..., :3] = above[start : start + count].transpose(1, 0, 2)
-        wins, taken = flags[:, : peak.size].reshape((2, *peak.shape))
-        part = parts[0, : peak.size].reshape(peak.shape)
-        taken[...] = False
-        d_rows[6:] = 0
-        for u in range(2):
-            np.equal(rows[u : u + 5 : 2], peak, out=wins)
-            np.greater(wins, taken, out=wins)
-            np.logical_or(taken, wins, out=taken)
-            np.multiply(d_peak.view(bits), wins, out=d_rows[u : u + 5 : 2].view(bits))
-        for u in range(2, 3):
-            np.equal(rows[u : u + 5 : 2], peak, out=wins)
-            np.greater(wins, taken, out=wins)
-            np.logical_or(taken, wins, out=taken)
-            np.multiply(d_peak.view(bits), wins, out=part.view(bits))
-            d_rows[u : u + 5 : 2] += part
-        out = dx[start : start + count].transpose(1, 0, 2)
-        wins, taken = flags[:, :size]
-        run, d_run = rows.reshape(-1)[:size], d_rows.reshape(-1)[:size].view(bits)
-        taken[...] = False
-        part = parts[0, :size]
-        d_columns[:, size:] = 0
-        for v in range(2):
-            np.equal(columns[v % 2, v // 2 : v // 2 + size], run, out=wins)
-            np.greater(wins, taken, out=wins)
-            np.logical_or(taken, wins, out=taken)
-            np.multiply(d_run, wins, out=d_columns[v % 2, v // 2 : v // 2 + size].view(bits))
-        for v in range(2, 3):
-            np.equal(columns[v % 2, v // 2 : v // 2 + size], run, out=wins)
-            np.greater(wins, taken, out=wins)
-            np.logical_or(taken, wins, out=taken)
-            np.multiply(d_run, wins, out=part.view(bits))
-            d_columns[v % 2, v // 2 : v // 2 + size] += part
-        out[..., 1::2] = d_spaced[0, 1:6, :, 1:3]
-        out[..., ::2] = d_spaced[1, 1:6, :, 0:3]
+        padded[:, 1:6, 1:6] = planes[start : start + count]
+        size = len(run) - 1
+        np.greater(run[1 : 1 + size], run[:size], out=first[:size])
+        np.maximum(run[:size], run[1 : 1 + size], out=best[:size])
+        size -= 1
+        np.greater(best[1 : 1 + size], best[:size], out=wins[:size])
+        np.add(code[1 : 1 + size], 1, out=later[:size])
+        np.multiply(later[:size], better[:size], out=later[:size])
+        np.maximum(code[:size], later[:size], out=code[:size])
+        np.maximum(best[:size], best[1 : 1 + size], out=spare[:size])
+        size -= 7
+        np.greater(spare[7 : 7 + size], spare[:size], out=wins[:size])
+        np.add(code[7 : 7 + size], 5, out=later[:size])
+        np.multiply(later[:size], better[:size], out=later[:size])
+        np.maximum(code[:size], later[:size], out=code[:size])
+        np.maximum(spare[:size], spare[7 : 7 + size], out=best[:size])
+        size -= 7
+        np.greater(best[7 : 7 + size], best[:size], out=wins[:size])
+        np.add(code[7 : 7 + size], 5, out=later[:size])
+        np.multiply(later[:size], better[:size], out=later[:size])
+        np.maximum(code[:size], later[:size], out=code[:size])
+        share = above[start : start + count].reshape(-1)
+        highest = run[run.argmax()]
+        if highest != highest:
+            # some are not numbers: their windows hand on nothing
+            share = share.copy()
+            for u in range(3):
+                for v in range(3):
+                    share[np.isnan(run.take(starts + 7 * u + v))] = 0
+        places = origins + code.take(starts)
+        # of infinite entries the first one inside wins
+        np.maximum(places, inside, out=places)
+        out = dx[start : start + count].reshape(-1)
+        out[...] = 0
+        np.add.at(out, places, share)
     return dx.reshape(N, 5, 5)
+
+
+def _dx_places_room(dtype):
+    """Buffers of _dx_places, and the views of them that it reads and writes."""
+    padded = np.zeros((1337, 7, 7), dtype)
+    padded[...] = -np.inf
+    best = np.zeros((65513,), dtype)
+    spare = np.zeros((65513,), dtype)
+    code, better, later = np.zeros((3, 65513), np.dtype("u1"))
+    return padded, best, spare, code, better, later, code.view(bool), better.view(bool)
 
 
 def _arrays(**given):
     """Tensors as arrays of one dtype, data as (N, ...), and the batch axes that data share."""
-    if (batch := _ready(given, _BATCHED)) is not None:
-        return *given.values(), batch
     arrays = {name: np.asarray(value) for name, value in given.items()}
     dtype = np.result_type(*(arrays[name] for name in arrays if name not in _INTEGER))
     batch = None
@@ -291,26 +285,23 @@ _INTEGER = ()
 _SHAPE_OF = {"dy": "y"}
 
 
-def _ready(arrays, batched):
-    """The batch axes if all is as kernels want it: one float type, one axis of samples; or None."""
-    batch = dtype = None
-    for name, array in arrays.items():
-        if type(array) is not np.ndarray:
-            return None
-        shape = array.shape
-        if name in batched:
-            lead, shape = shape[:1], shape[1:]
-            batch = lead if batch is None else batch
-            if lead != batch:
-                return None
-        if shape != SHAPES[_SHAPE_OF.get(name, name)]:
-            return None
-        if name in _INTEGER:
-            return None
-        dtype = array.dtype if dtype is None else dtype
-        if array.dtype is not dtype:
-            return None
-    return batch if batch and dtype in _FLOATS else None
+def _ready(x):
+    """Whether all is as kernels want it: arrays of one float type, with an axis of samples."""
+    return (
+        type(x) is np.ndarray
+        and x.dtype in _FLOATS
+        and x.shape[1:] == (5, 5)
+    )
+
+
+def _backward_ready(dy, x):
+    """The same, and as many samples of the upstream gradient."""
+    return (
+        _ready(x)
+        and type(dy) is np.ndarray
+        and dy.dtype is x.dtype
+        and dy.shape == (len(x), 3, 3)
+    )
 
 
 _FLOATS = np.dtype(np.float32), np.dtype(np.float64)
@@ -331,6 +322,24 @@ def _scratch(name, shape, dtype):
         found = np.zeros(shape, dtype)
         _local.__dict__.setdefault("buffers", {})[key] = found
     return found
+
+
+class _Kept(threading.local):
+    """What a thread keeps between calls."""
+
+    def __init__(self):
+        self.rooms = {}
+
+
+_kept = _Kept()
+
+
+def _room(make, dtype):
+    """What ``make(dtype)`` makes: buffers and views of them, once in each thread."""
+    try:
+        return _kept.rooms[make, dtype]
+    except KeyError:
+        return _kept.rooms.setdefault((make, dtype), make(dtype))
 
 
 def _split(function, shares, filled, **arrays):

@@ -45,7 +45,8 @@ class Gradients(NamedTuple):
 
 def forward(x: np.ndarray, t: np.ndarray) -> np.ndarray:
     """x (..., 3), t (..., 3) -> y ()."""
-    x, t, _ = _arrays(x=x, t=t)
+    if not _ready(x, t):
+        x, t, _ = _arrays(x=x, t=t)
     N, dtype = len(x), x.dtype
     # y = mean[n,i]((x[n,i] - t[n,i])**2)
     y = ((x - t) ** 2).sum(dtype=dtype) / 3 / N
@@ -54,19 +55,21 @@ def forward(x: np.ndarray, t: np.ndarray) -> np.ndarray:
 
 def backward(x: np.ndarray, t: np.ndarray) -> Gradients:
     """x (..., 3), t (..., 3) -> dx, dt, each shaped like its tensor."""
-    x, t, batch = _arrays(x=x, t=t)
+    batch = None
+    if not _ready(x, t):
+        x, t, batch = _arrays(x=x, t=t)
     N = len(x)
     # dx[n,i] = 2 * (x[n,i] - t[n,i]) / (3*N)
     dx = 2 * (x - t) / (3 * N)
     # dt[n,i] = -(2 * (x[n,i] - t[n,i]) / (3*N))
     dt = -2 * (x - t) / (3 * N)
+    if batch is None:
+        return Gradients(dx, dt)
     return Gradients(dx.reshape(*batch, 3), dt.reshape(*batch, 3))
 
 
 def _arrays(**given):
     """Tensors as arrays of one dtype, data as (N, ...), and the batch axes that data share."""
-    if (batch := _ready(given, _BATCHED)) is not None:
-        return *given.values(), batch
     arrays = {name: np.asarray(value) for name, value in given.items()}
     dtype = np.result_type(*(arrays[name] for name in arrays if name not in _INTEGER))
     if dtype.kind in "iu":  # divisions and functions leave the integers
@@ -99,26 +102,14 @@ _INTEGER = ()
 _SHAPE_OF = {}
 
 
-def _ready(arrays, batched):
-    """The batch axes if all is as kernels want it: one float type, one axis of samples; or None."""
-    batch = dtype = None
-    for name, array in arrays.items():
-        if type(array) is not np.ndarray:
-            return None
-        shape = array.shape
-        if name in batched:
-            lead, shape = shape[:1], shape[1:]
-            batch = lead if batch is None else batch
-            if lead != batch:
-                return None
-        if shape != SHAPES[_SHAPE_OF.get(name, name)]:
-            return None
-        if name in _INTEGER:
-            return None
-        dtype = array.dtype if dtype is None else dtype
-        if array.dtype is not dtype:
-            return None
-    return batch if batch and dtype in _FLOATS else None
+def _ready(x, t):
+    """Whether all is as kernels want it: arrays of one float type, with an axis of samples."""
+    return (
+        type(x) is type(t) is np.ndarray
+        and x.dtype is t.dtype in _FLOATS
+        and x.shape[1:] == (3,)
+        and t.shape == (len(x), 3)
+    )
 
 
 _FLOATS = np.dtype(np.float32), np.dtype(np.float64)

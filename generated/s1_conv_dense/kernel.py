@@ -12,6 +12,17 @@ Layers, with the shape that each gives (without the batch) and its parameters:
 its input; where several layers read it, theirs add up. What backward reads of the forward pass
 is kept, not computed again.
 
+How layers are computed, from so many samples on (float32, float64):
+
+    conv1                y: sparse
+                         dw: unrolled, 4 sparse
+                         dx: sparse
+    dense1               y: product
+                         dx dw: product; db: taps
+
+Scratch (float32) of all layers together is at most 1 kB a thread, kept between calls; layers
+use some of it in turn, none of it grows with the batch.
+
 Generated and proved by:
 
     python -m derive --network 'conv 2x2 > flatten > dense 1 > half_squared_error' --input 3x3
@@ -178,16 +189,14 @@ def _conv1_backward_taps(dy, x):
 
 def _conv1_dw_unrolled(dy, x):
     """dw: every product written out, in Python's own numbers."""
-    N, dtype = len(dy), dy.dtype
-    dy_samples = dy.reshape(N, 4).tolist()
-    x_samples = x.reshape(N, 9).tolist()
+    dtype = dy.dtype
     dw00 = 0.0
     dw01 = 0.0
     dw10 = 0.0
     dw11 = 0.0
-    for n in range(N):
-        dy00, dy01, dy10, dy11 = dy_samples[n]
-        x00, x01, x02, x10, x11, x12, x20, x21, x22 = x_samples[n]
+    for dy_sample, x_sample in zip(dy.reshape(-1, 4).tolist(), x.reshape(-1, 9).tolist()):
+        dy00, dy01, dy10, dy11 = dy_sample
+        x00, x01, x02, x10, x11, x12, x20, x21, x22 = x_sample
         dw00 += x00 * dy00 + x01 * dy01 + x10 * dy10 + x11 * dy11
         dw01 += x01 * dy00 + x02 * dy01 + x11 * dy10 + x12 * dy11
         dw10 += x10 * dy00 + x11 * dy01 + x20 * dy10 + x21 * dy11
@@ -271,7 +280,7 @@ def _dense1_forward_taps(x, w, b):
 def _dense1_y_product(x, w, b):
     """y[n] = w · x[n], one matrix product."""
     N = len(x)
-    y = x.reshape(N, 4) @ w.reshape(4, 1) + b.reshape(1)
+    y = np.dot(x.reshape(N, 4), w.reshape(4, 1)) + b.reshape(1)
     return y.reshape(N, 1)
 
 
@@ -290,7 +299,7 @@ def _dense1_backward_taps(dy, x, w):
 def _dense1_dx_product(dy, w):
     """dx[n] = w · dy[n], one matrix product."""
     N = len(dy)
-    dx = dy.reshape(N, 1) @ w.reshape(1, 4)
+    dx = np.dot(dy.reshape(N, 1), w.reshape(1, 4))
     return dx.reshape(N, 4)
 
 
@@ -373,26 +382,28 @@ _INTEGER = ()
 _SHAPE_OF = {}
 
 
-def _ready(arrays, batched):
+def _ready(arrays, data):
     """The batch axes if all is as kernels want it: one float type, one axis of samples; or None."""
     batch = dtype = None
     for name, array in arrays.items():
         if type(array) is not np.ndarray:
             return None
         shape = array.shape
-        if name in batched:
+        if name in data:
             lead, shape = shape[:1], shape[1:]
-            batch = lead if batch is None else batch
-            if lead != batch:
+            if batch is None:
+                batch = lead
+            elif lead != batch:
                 return None
         if shape != SHAPES[_SHAPE_OF.get(name, name)]:
             return None
         if name in _INTEGER:
             return None
-        dtype = array.dtype if dtype is None else dtype
         if array.dtype is not dtype:
-            return None
-    return batch if batch and dtype in _FLOATS else None
+            if dtype is not None or array.dtype not in _FLOATS:
+                return None
+            dtype = array.dtype
+    return batch or None
 
 
 _FLOATS = np.dtype(np.float32), np.dtype(np.float64)

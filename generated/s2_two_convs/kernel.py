@@ -13,6 +13,19 @@ Layers, with the shape that each gives (without the batch) and its parameters:
 its input; where several layers read it, theirs add up. What backward reads of the forward pass
 is kept, not computed again.
 
+How layers are computed, from so many samples on (float32, float64):
+
+    conv1                y: sparse
+                         dw: unrolled, 4 sparse
+                         dx: sparse
+    conv2                y: sparse
+                         dx dw: unrolled, 4 sparse
+    dense1               y: product
+                         dx dw: product; db: taps
+
+Scratch (float32) of all layers together is at most 3 kB a thread, kept between calls; layers
+use some of it in turn, none of it grows with the batch.
+
 Generated and proved by:
 
     python -m derive --network 'conv 2x2 > conv 2x2 > flatten > dense 1 > half_squared_error'
@@ -141,7 +154,7 @@ def _conv1_backward(dy, x):
     """conv 2x2: from dy (..., 3, 3), x (..., 4, 4)."""
     if dy.dtype.char not in "fd":
         dw = _conv1_backward_taps(dy, x)
-    elif len(dy) < 2:
+    elif len(dy) < 4:
         dw = _conv1_dw_unrolled(dy, x)
     else:
         dw = _conv1_dw_sparse(dy, x)
@@ -190,18 +203,14 @@ def _conv1_backward_taps(dy, x):
 
 def _conv1_dw_unrolled(dy, x):
     """dw: every product written out, in Python's own numbers."""
-    N, dtype = len(dy), dy.dtype
-    dy_samples = dy.reshape(N, 9).tolist()
-    x_samples = x.reshape(N, 16).tolist()
+    dtype = dy.dtype
     dw00 = 0.0
     dw01 = 0.0
     dw10 = 0.0
     dw11 = 0.0
-    for n in range(N):
-        dy00, dy01, dy02, dy10, dy11, dy12, dy20, dy21, dy22 = dy_samples[n]
-        x00, x01, x02, x03, x10, x11, x12, x13, x20, x21, x22, x23, x30, x31, x32, x33 = x_samples[
-            n
-        ]
+    for dy_sample, x_sample in zip(dy.reshape(-1, 9).tolist(), x.reshape(-1, 16).tolist()):
+        dy00, dy01, dy02, dy10, dy11, dy12, dy20, dy21, dy22 = dy_sample
+        x00, x01, x02, x03, x10, x11, x12, x13, x20, x21, x22, x23, x30, x31, x32, x33 = x_sample
         dw00 += (
             x00 * dy00
             + x01 * dy01
@@ -339,18 +348,16 @@ def _conv2_backward_taps(dy, x, w):
 
 def _conv2_dx_dw_unrolled(dy, w, x):
     """dx, dw: every product written out, in Python's own numbers."""
-    N, dtype = len(dy), dy.dtype
-    dy_samples = dy.reshape(N, 4).tolist()
-    w00, w01, w10, w11 = w.reshape(4).tolist()
-    x_samples = x.reshape(N, 9).tolist()
-    dx = np.empty((N, 9), dtype)
+    dtype = dy.dtype
+    w00, w01, w10, w11 = w.ravel().tolist()
+    dx = ()
     dw00 = 0.0
     dw01 = 0.0
     dw10 = 0.0
     dw11 = 0.0
-    for n in range(N):
-        dy00, dy01, dy10, dy11 = dy_samples[n]
-        x00, x01, x02, x10, x11, x12, x20, x21, x22 = x_samples[n]
+    for dy_sample, x_sample in zip(dy.reshape(-1, 4).tolist(), x.reshape(-1, 9).tolist()):
+        dy00, dy01, dy10, dy11 = dy_sample
+        x00, x01, x02, x10, x11, x12, x20, x21, x22 = x_sample
         dx00 = w00 * dy00
         dx01 = w01 * dy00 + w00 * dy01
         dx02 = w01 * dy01
@@ -360,12 +367,15 @@ def _conv2_dx_dw_unrolled(dy, w, x):
         dx20 = w10 * dy10
         dx21 = w11 * dy10 + w10 * dy11
         dx22 = w11 * dy11
-        dx[n] = dx00, dx01, dx02, dx10, dx11, dx12, dx20, dx21, dx22
+        dx += dx00, dx01, dx02, dx10, dx11, dx12, dx20, dx21, dx22
         dw00 += x00 * dy00 + x01 * dy01 + x10 * dy10 + x11 * dy11
         dw01 += x01 * dy00 + x02 * dy01 + x11 * dy10 + x12 * dy11
         dw10 += x10 * dy00 + x11 * dy01 + x20 * dy10 + x21 * dy11
         dw11 += x11 * dy00 + x12 * dy01 + x21 * dy10 + x22 * dy11
-    return dx.reshape(N, 3, 3), np.array((dw00, dw01, dw10, dw11), dtype).reshape(2, 2)
+    return (
+        np.array(dx, dtype).reshape(-1, 3, 3),
+        np.array((dw00, dw01, dw10, dw11), dtype).reshape(2, 2),
+    )
 
 
 def _conv2_dx_sparse(dy, w):
@@ -433,7 +443,7 @@ def _dense1_forward_taps(x, w, b):
 def _dense1_y_product(x, w, b):
     """y[n] = w · x[n], one matrix product."""
     N = len(x)
-    y = x.reshape(N, 4) @ w.reshape(4, 1) + b.reshape(1)
+    y = np.dot(x.reshape(N, 4), w.reshape(4, 1)) + b.reshape(1)
     return y.reshape(N, 1)
 
 
@@ -452,7 +462,7 @@ def _dense1_backward_taps(dy, x, w):
 def _dense1_dx_product(dy, w):
     """dx[n] = w · dy[n], one matrix product."""
     N = len(dy)
-    dx = dy.reshape(N, 1) @ w.reshape(1, 4)
+    dx = np.dot(dy.reshape(N, 1), w.reshape(1, 4))
     return dx.reshape(N, 4)
 
 
@@ -535,26 +545,28 @@ _INTEGER = ()
 _SHAPE_OF = {}
 
 
-def _ready(arrays, batched):
+def _ready(arrays, data):
     """The batch axes if all is as kernels want it: one float type, one axis of samples; or None."""
     batch = dtype = None
     for name, array in arrays.items():
         if type(array) is not np.ndarray:
             return None
         shape = array.shape
-        if name in batched:
+        if name in data:
             lead, shape = shape[:1], shape[1:]
-            batch = lead if batch is None else batch
-            if lead != batch:
+            if batch is None:
+                batch = lead
+            elif lead != batch:
                 return None
         if shape != SHAPES[_SHAPE_OF.get(name, name)]:
             return None
         if name in _INTEGER:
             return None
-        dtype = array.dtype if dtype is None else dtype
         if array.dtype is not dtype:
-            return None
-    return batch if batch and dtype in _FLOATS else None
+            if dtype is not None or array.dtype not in _FLOATS:
+                return None
+            dtype = array.dtype
+    return batch or None
 
 
 _FLOATS = np.dtype(np.float32), np.dtype(np.float64)

@@ -13,6 +13,19 @@ Layers, with the shape that each gives (without the batch) and its parameters:
 its input; where several layers read it, theirs add up. What backward reads of the forward pass
 is kept, not computed again.
 
+How layers are computed, from so many samples on (float32, float64):
+
+    conv1                y: sparse
+                         dw: shifts, 2 sparse
+                         dx: sparse
+    max_pool1            y: innermost_pools
+                         dx: places
+    dense1               y: product
+                         dx dw: product; db: taps
+
+Scratch (float32) of all layers together is at most 464 kB a thread, kept between calls; layers
+use some of it in turn, none of it grows with the batch.
+
 Generated and proved by:
 
     python -m derive --network 'conv 2x2 > max_pool 2x2 > flatten > dense 1 >
@@ -55,6 +68,9 @@ db[i] = sum[n](dy[n,i])
 y = mean[n](sum[i]((x[n,i] - t[n,i])**2) / 2)
 dx[n,i] = (x[n,i] - t[n,i]) / N
 """
+
+_MAX_POOL1_DX_PLACES_STARTS = np.arange(65536).reshape(4096, 4, 4)[:, :3:2, :3:2].reshape(-1)
+"""Where the windows start in a block of planes."""
 
 
 def forward(x: np.ndarray, params: Params) -> np.ndarray:
@@ -137,6 +153,8 @@ def _conv1_backward(dy, x):
     """conv 2x2: from dy (..., 4, 4), x (..., 5, 5)."""
     if dy.dtype.char not in "fd":
         dw = _conv1_backward_taps(dy, x)
+    elif len(dy) < 2:
+        dw = _conv1_dw_shifts(dy, x)
     else:
         dw = _conv1_dw_sparse(dy, x)
     return dw
@@ -182,6 +200,34 @@ def _conv1_backward_taps(dy, x):
     return dw
 
 
+def _conv1_dw_shifts(dy, x):
+    """dw: windows of x along all axes but the first, then a product for each of its taps."""
+    N, dtype = len(dy), dy.dtype
+    inner, copied, windows, matrices, parts = _room(_conv1_dw_shifts_room, dtype)
+    by_place = dy.reshape(N, 1, 16).swapaxes(1, 2)
+    sums = np.zeros((2, 1, 2, 1), dtype)
+    for n in range(N):
+        inner[...] = x[n].reshape(1, 5, 5)
+        windows[...] = copied
+        np.matmul(matrices, by_place[n], out=parts)
+        sums += parts
+    dw = sums.reshape(2, 2)
+    return dw
+
+
+def _conv1_dw_shifts_room(dtype):
+    """Buffers of _conv1_dw_shifts, and the views of them that it reads and writes."""
+    padded = np.zeros((1, 5, 5), dtype)
+    inner = padded[:, 0:5, 0:5]
+    copied = _windows(padded, (1, 2, 5, 4), (25, 1, 5, 1))
+    columns = np.zeros((2, 36), dtype)
+    windows = columns[:, :20].reshape(1, 2, 5, 4)
+    # what every tap of the first axis reads, where it lies, in slices for BLAS
+    matrices = _windows(columns, (2, 1, 2, 16), (4, 72, 36, 1))
+    parts = np.zeros((2, 1, 2, 1), dtype)
+    return inner, copied, windows, matrices, parts
+
+
 def _conv1_dw_sparse(dy, x):
     """dw: all products of an entry of x and one of dy; those of a weight lie along a diagonal."""
     N, dtype = len(x), x.dtype
@@ -220,7 +266,7 @@ def _max_pool1_forward(x):
     if x.dtype.char not in "fd":
         y = _max_pool1_forward_taps(x)
     else:
-        y = _max_pool1_forward_taps(x)
+        y = _max_pool1_y_innermost_pools(x)
     return y
 
 
@@ -229,7 +275,7 @@ def _max_pool1_backward(dy, x, y):
     if dy.dtype.char not in "fd":
         dx = _max_pool1_backward_taps(dy, x, y)
     else:
-        dx = _max_pool1_dx_disjoint(dy, x, y)
+        dx = _max_pool1_dx_places(dy, x)
     return dx
 
 
@@ -242,6 +288,17 @@ def _max_pool1_forward_taps(x):
         for v in range(2):
             y = np.maximum(y, x[:, u : u + 3 : 2, v : v + 3 : 2])
     return y
+
+
+def _max_pool1_y_innermost_pools(x):
+    """y: every entry of a plane is a run of all samples."""
+    N, dtype = len(x), x.dtype
+    # no copies where samples lie innermost already
+    x = np.ascontiguousarray(x.reshape(N, 1, 4, 4).transpose(1, 2, 3, 0))
+    y = np.empty((1, 2, 2, N), dtype)
+    rows = np.maximum(x[:, 0:3:2], x[:, 1:4:2])
+    np.maximum(rows[:, :, 0:3:2], rows[:, :, 1:4:2], out=y)
+    return y.transpose(3, 0, 1, 2).reshape(N, 2, 2)
 
 
 def _max_pool1_backward_taps(dy, x, y):
@@ -258,34 +315,50 @@ def _max_pool1_backward_taps(dy, x, y):
     return dx
 
 
-def _max_pool1_dx_disjoint(dy, x, y):
-    """Every window hands its gradient to the first of its extremal entries: tap by tap, 4096
-    planes at a time.
+def _max_pool1_dx_places(dy, x):
+    """Every window hands its gradient to the first of its extremal entries, whose place is found
+    as a number, 4096 planes at a time.
     """
-    N, dtype, bits = len(x), x.dtype, x.dtype.str.replace("f", "i")
-    planes = x.reshape(N * 1, 4, 4)
-    above = dy.reshape(N * 1, 2, 2).view(bits)
-    dx = np.empty((N * 1, 4, 4), dtype)
-    peaks = y.reshape(N * 1, 2, 2)
+    N, dtype = len(x), x.dtype
+    planes = x.reshape(N * 1, 16)
+    above = dy.reshape(N * 1, 4)
+    dx = np.empty((N * 1, 16), dtype)
     blocks = -(-len(planes) // 4096)
     count = -(-len(planes) // max(1, blocks))
-    wins = _scratch("max_pool1_dx_disjoint_wins", (4096, 2, 2), np.dtype(bool))[:count]
-    taken = _scratch("max_pool1_dx_disjoint_taken", (4096, 2, 2), np.dtype(bool))[:count]
+    best, code, better, later, first, wins = _room(_max_pool1_dx_places_room, dtype)
+    starts = _MAX_POOL1_DX_PLACES_STARTS[: count * 4]
     for number in range(blocks):
         # the last one may repeat some planes of the one before
         start = min(number * count, len(planes) - count)
-        block = planes[start : start + count]
-        peak = peaks[start : start + count]
-        share = above[start : start + count]
-        out = dx[start : start + count].view(bits)
-        taken[...] = False
-        for u in range(2):
-            for v in range(2):
-                np.equal(block[:, u : u + 3 : 2, v : v + 3 : 2], peak, out=wins)
-                np.greater(wins, taken, out=wins)
-                np.logical_or(taken, wins, out=taken)
-                np.multiply(share, wins, out=out[:, u : u + 3 : 2, v : v + 3 : 2])
+        run = planes[start : start + count].reshape(-1)
+        size = len(run) - 1
+        np.greater(run[1 : 1 + size], run[:size], out=first[:size])
+        np.maximum(run[:size], run[1 : 1 + size], out=best[:size])
+        size -= 4
+        np.greater(best[4 : 4 + size], best[:size], out=wins[:size])
+        np.add(code[4 : 4 + size], 4, out=later[:size])
+        np.multiply(later[:size], better[:size], out=later[:size])
+        np.maximum(code[:size], later[:size], out=code[:size])
+        share = above[start : start + count].reshape(-1)
+        highest = run[run.argmax()]
+        if highest != highest:
+            # some are not numbers: their windows hand on nothing
+            share = share.copy()
+            for u in range(2):
+                for v in range(2):
+                    share[np.isnan(run.take(starts + 4 * u + v))] = 0
+        places = starts + code.take(starts)
+        out = dx[start : start + count].reshape(-1)
+        out[...] = 0
+        out[places] = share
     return dx.reshape(N, 4, 4)
+
+
+def _max_pool1_dx_places_room(dtype):
+    """Buffers of _max_pool1_dx_places, and the views of them that it reads and writes."""
+    best = np.zeros((65536,), dtype)
+    code, better, later = np.zeros((3, 65536), np.dtype("u1"))
+    return best, code, better, later, code.view(bool), better.view(bool)
 
 
 def _flatten1_forward(x):
@@ -333,7 +406,7 @@ def _dense1_forward_taps(x, w, b):
 def _dense1_y_product(x, w, b):
     """y[n] = w · x[n], one matrix product."""
     N = len(x)
-    y = x.reshape(N, 4) @ w.reshape(4, 1) + b.reshape(1)
+    y = np.dot(x.reshape(N, 4), w.reshape(4, 1)) + b.reshape(1)
     return y.reshape(N, 1)
 
 
@@ -352,7 +425,7 @@ def _dense1_backward_taps(dy, x, w):
 def _dense1_dx_product(dy, w):
     """dx[n] = w · dy[n], one matrix product."""
     N = len(dy)
-    dx = dy.reshape(N, 1) @ w.reshape(1, 4)
+    dx = np.dot(dy.reshape(N, 1), w.reshape(1, 4))
     return dx.reshape(N, 4)
 
 
@@ -435,26 +508,28 @@ _INTEGER = ()
 _SHAPE_OF = {}
 
 
-def _ready(arrays, batched):
+def _ready(arrays, data):
     """The batch axes if all is as kernels want it: one float type, one axis of samples; or None."""
     batch = dtype = None
     for name, array in arrays.items():
         if type(array) is not np.ndarray:
             return None
         shape = array.shape
-        if name in batched:
+        if name in data:
             lead, shape = shape[:1], shape[1:]
-            batch = lead if batch is None else batch
-            if lead != batch:
+            if batch is None:
+                batch = lead
+            elif lead != batch:
                 return None
         if shape != SHAPES[_SHAPE_OF.get(name, name)]:
             return None
         if name in _INTEGER:
             return None
-        dtype = array.dtype if dtype is None else dtype
         if array.dtype is not dtype:
-            return None
-    return batch if batch and dtype in _FLOATS else None
+            if dtype is not None or array.dtype not in _FLOATS:
+                return None
+            dtype = array.dtype
+    return batch or None
 
 
 _FLOATS = np.dtype(np.float32), np.dtype(np.float64)
@@ -475,6 +550,24 @@ def _scratch(name, shape, dtype):
         found = np.zeros(shape, dtype)
         _local.__dict__.setdefault("buffers", {})[key] = found
     return found
+
+
+class _Kept(threading.local):
+    """What a thread keeps between calls."""
+
+    def __init__(self):
+        self.rooms = {}
+
+
+_kept = _Kept()
+
+
+def _room(make, dtype):
+    """What ``make(dtype)`` makes: buffers and views of them, once in each thread."""
+    try:
+        return _kept.rooms[make, dtype]
+    except KeyError:
+        return _kept.rooms.setdefault((make, dtype), make(dtype))
 
 
 def _windows(array, shape, steps, start=0):

@@ -67,15 +67,20 @@ def forward(x: np.ndarray, w: np.ndarray, *, threads: int = 1) -> np.ndarray:
 
     A batch that is worth it is split over so many threads, BLAS held to one in each.
     """
-    x, w, batch = _arrays(x=x, w=w)
+    batch = None
+    if not _ready(x, w):
+        x, w, batch = _arrays(x=x, w=w)
+        if x.dtype.char not in "fd":
+            y = _forward_taps(x, w)
+            return y.reshape(*batch, 3, 5)
     if threads > 1 and len(x) >= 240:
         # 120 samples are about as much work as is worth a thread
         shares = min(threads, len(x) // 120)
         y = _split(forward, shares, (np.empty((len(x), 3, 5), x.dtype),), x=x, w=w)[0]
-    elif x.dtype.char not in "fd":
-        y = _forward_taps(x, w)
     else:
         y = _y_sparse(x, w)
+    if batch is None:
+        return y
     return y.reshape(*batch, 3, 5)
 
 
@@ -84,16 +89,21 @@ def backward(dy: np.ndarray, x: np.ndarray, w: np.ndarray, *, threads: int = 1) 
 
     A batch that is worth it is split over so many threads, BLAS held to one in each.
     """
-    dy, x, w, batch = _arrays(dy=dy, x=x, w=w)
+    batch = None
+    if not _backward_ready(dy, x, w):
+        dy, x, w, batch = _arrays(dy=dy, x=x, w=w)
+        if dy.dtype.char not in "fd":
+            dx, dw = _backward_taps(dy, x, w)
+            return Gradients(dx.reshape(*batch, 5, 5), dw)
     if threads > 1 and len(dy) >= 86:
         # 43 samples are about as much work as is worth a thread
         shares = min(threads, len(dy) // 43)
         dx, dw = _split(backward, shares, (np.empty((len(dy), 5, 5), dy.dtype),), dy=dy, x=x, w=w)
-    elif dy.dtype.char not in "fd":
-        dx, dw = _backward_taps(dy, x, w)
     else:
         dx = _dx_sparse(dy, w)
         dw = _dw_sparse(dy, x)
+    if batch is None:
+        return Gradients(dx, dw)
     return Gradients(dx.reshape(*batch, 5, 5), dw)
 
 
@@ -170,8 +180,6 @@ def _dw_sparse(dy, x):
 
 def _arrays(**given):
     """Tensors as arrays of one dtype, data as (N, ...), and the batch axes that data share."""
-    if (batch := _ready(given, _BATCHED)) is not None:
-        return *given.values(), batch
     arrays = {name: np.asarray(value) for name, value in given.items()}
     dtype = np.result_type(*(arrays[name] for name in arrays if name not in _INTEGER))
     batch = None
@@ -202,26 +210,24 @@ _INTEGER = ()
 _SHAPE_OF = {"dy": "y"}
 
 
-def _ready(arrays, batched):
-    """The batch axes if all is as kernels want it: one float type, one axis of samples; or None."""
-    batch = dtype = None
-    for name, array in arrays.items():
-        if type(array) is not np.ndarray:
-            return None
-        shape = array.shape
-        if name in batched:
-            lead, shape = shape[:1], shape[1:]
-            batch = lead if batch is None else batch
-            if lead != batch:
-                return None
-        if shape != SHAPES[_SHAPE_OF.get(name, name)]:
-            return None
-        if name in _INTEGER:
-            return None
-        dtype = array.dtype if dtype is None else dtype
-        if array.dtype is not dtype:
-            return None
-    return batch if batch and dtype in _FLOATS else None
+def _ready(x, w):
+    """Whether all is as kernels want it: arrays of one float type, with an axis of samples."""
+    return (
+        type(x) is type(w) is np.ndarray
+        and x.dtype is w.dtype in _FLOATS
+        and x.shape[1:] == (5, 5)
+        and w.shape == (3, 3)
+    )
+
+
+def _backward_ready(dy, x, w):
+    """The same, and as many samples of the upstream gradient."""
+    return (
+        _ready(x, w)
+        and type(dy) is np.ndarray
+        and dy.dtype is x.dtype
+        and dy.shape == (len(x), 3, 5)
+    )
 
 
 _FLOATS = np.dtype(np.float32), np.dtype(np.float64)

@@ -10,6 +10,17 @@ Layers, with the shape that each gives (without the batch) and its parameters:
 its input; where several layers read it, theirs add up. What backward reads of the forward pass
 is kept, not computed again.
 
+How layers are computed, from so many samples on (float32, float64):
+
+    conv1  y: rows, 2 sparse
+           dw db: shifts, 4 sparse
+           dx: rows, 2 sparse
+    relu1  y: entrywise
+           dx: entrywise
+
+Scratch (float32) of all layers together is at most 47 kB a thread, kept between calls; layers
+use some of it in turn, none of it grows with the batch.
+
 Generated and proved by:
 
     python -m derive --network 'conv 3x3 filters=2 padding=same bias > relu' --input 3x4x4
@@ -92,6 +103,8 @@ def _conv1_forward(x, w, b):
     """conv 3x3 filters=2 padding=same bias: from x (..., 3, 4, 4), w (2, 3, 3, 3), b (2,)."""
     if x.dtype.char not in "fd":
         y = _conv1_forward_taps(x, w, b)
+    elif len(x) < 2:
+        y = _conv1_y_rows(x, w, b)
     else:
         y = _conv1_y_sparse(x, w, b)
     return y
@@ -101,8 +114,8 @@ def _conv1_backward(dy, x):
     """conv 3x3 filters=2 padding=same bias: from dy (..., 2, 4, 4), x (..., 3, 4, 4)."""
     if dy.dtype.char not in "fd":
         dw, db = _conv1_backward_taps(dy, x)
-    elif len(dy) < 2:
-        dw, db = _conv1_dw_db_correlate(dy, x)
+    elif len(dy) < 4:
+        dw, db = _conv1_dw_db_shifts(dy, x)
     else:
         dw, db = _conv1_dw_db_sparse(dy, x)
     return dw, db
@@ -112,6 +125,8 @@ def _conv1_backward_x(dy, w):
     """conv 3x3 filters=2 padding=same bias: from dy (..., 2, 4, 4), w (2, 3, 3, 3)."""
     if dy.dtype.char not in "fd":
         dx = _conv1_backward_x_taps(dy, w)
+    elif len(dy) < 2:
+        dx = _conv1_dx_rows(dy, w)
     else:
         dx = _conv1_dx_sparse(dy, w)
     return dx
@@ -131,6 +146,41 @@ def _conv1_forward_taps(x, w, b):
             y += tap.reshape(N, 2, 4, 4)
     y += b[:, None, None]
     return y
+
+
+def _conv1_y_rows(x, w, b):
+    """y[n] = kernel · blocks(x[n]): every row of the input as the windows along it, each written
+    once for all windows that it is in; rows of ones meet the bias.
+    """
+    N, dtype = len(x), x.dtype
+    kernel, taps, bias, inner, copied, windows, matrices = _room(_conv1_y_rows_room, dtype)
+    taps[...] = w.reshape(2, 3, 3, 1, 3)
+    bias[...] = b
+    y = np.empty((N, 2, 4, 4), dtype)
+    rows = y.swapaxes(1, 2)
+    for n in range(N):
+        inner[...] = x[n]
+        windows[...] = copied
+        np.matmul(kernel, matrices, out=rows[n])
+    return y
+
+
+def _conv1_y_rows_room(dtype):
+    """Buffers of _conv1_y_rows, and the views of them that it reads and writes."""
+    kernel = np.zeros((2, 3, 10), dtype)
+    matrix = kernel.reshape(2, 30)[..., :30]
+    taps = kernel[:, :, :9].reshape(2, 3, 1, 3, 3).transpose(0, 3, 1, 2, 4)
+    # the first row of ones is enough; the others meet zeros
+    bias = kernel[:, 0, 9]
+    # only the sample itself is ever written
+    padded = np.zeros((3, 6, 6), dtype)
+    inner = padded[:, 1:5, 1:5]
+    copied = _windows(padded, (6, 1, 3, 3, 4), (6, 6, 36, 1, 1))
+    blocks = np.ones((6, 10, 4), dtype)
+    windows = blocks[:, :9].reshape(6, 1, 3, 3, 4)
+    # the matrices of neighbouring rows overlap
+    matrices = _windows(blocks, (4, 30, 4), (40, 4, 1))
+    return matrix, taps, bias, inner, copied, windows, matrices
 
 
 def _conv1_y_sparse(x, w, b):
@@ -163,24 +213,34 @@ def _conv1_backward_taps(dy, x):
     return dw, db
 
 
-def _conv1_dw_db_correlate(dy, x):
-    """dw = Σ columns(x[n]) · dy[n]ᵀ, one sample at a time; a row of ones adds up the bias's."""
-    N, dtype = len(x), x.dtype
-    by_place = dy.reshape(N, 2, 16).swapaxes(-1, -2)
-    padded = _scratch("conv1_dw_db_correlate_padded", (3, 6, 6), dtype)
-    inner = padded[:, 1:5, 1:5]
-    shape, steps = (3, 3, 3, 4, 4), (36, 6, 1, 6, 1)
-    columns = _scratch("conv1_dw_db_correlate", (28, 16), dtype)
-    columns[27] = 1
-    part = _scratch("conv1_dw_db_correlate_part", (28, 2), dtype)
-    total = np.zeros((28, 2), dtype)
+def _conv1_dw_db_shifts(dy, x):
+    """dw, db: windows of x along all axes but the first, then a product for each of its taps."""
+    N, dtype = len(dy), dy.dtype
+    inner, copied, windows, matrices, parts, ones = _room(_conv1_dw_db_shifts_room, dtype)
+    by_place = dy.reshape(N, 2, 16).swapaxes(1, 2)
+    sums = np.zeros((3, 1, 9, 2), dtype)
     for n in range(N):
-        inner[...] = x[n].reshape(inner.shape)
-        columns[:27].reshape(shape)[...] = _windows(padded, shape, steps)
-        np.matmul(columns, by_place[n], out=part)
-        total += part
-    dw = total[:27].reshape(3, 3, 3, 2).transpose(3, 0, 1, 2).reshape(2, 3, 3, 3)
-    return dw, total[27].reshape(2)
+        inner[...] = x[n]
+        windows[...] = copied
+        np.matmul(matrices, by_place[n], out=parts)
+        sums += parts
+    dw = sums.reshape(3, 3, 3, 2).transpose(3, 1, 0, 2)
+    db = np.add.reduce(dy.reshape(N * 2, 16).dot(ones).reshape(N, 2), axis=0)
+    return dw, db
+
+
+def _conv1_dw_db_shifts_room(dtype):
+    """Buffers of _conv1_dw_db_shifts, and the views of them that it reads and writes."""
+    padded = np.zeros((3, 6, 6), dtype)
+    inner = padded[:, 1:5, 1:5]
+    copied = _windows(padded, (3, 3, 6, 4), (36, 1, 6, 1))
+    columns = np.zeros((9, 40), dtype)
+    windows = columns[:, :24].reshape(3, 3, 6, 4)
+    # what every tap of the first axis reads, where it lies, in slices for BLAS
+    matrices = _windows(columns, (3, 1, 9, 16), (4, 360, 40, 1))
+    parts = np.zeros((3, 1, 9, 2), dtype)
+    ones = np.ones((16,), dtype)
+    return inner, copied, windows, matrices, parts, ones
 
 
 def _conv1_dw_db_sparse(dy, x):
@@ -211,6 +271,38 @@ def _conv1_backward_x_taps(dy, w):
             tap = np.matmul(w[:, :, u, v].T, window.reshape(N, 2, 16))
             dx += tap.reshape(N, 3, 4, 4)
     return dx
+
+
+def _conv1_dx_rows(dy, w):
+    """dx[n] = kernel · blocks(dy[n]): every row of the input as the windows along it, each
+    written once for all windows that it is in.
+    """
+    N, dtype = len(dy), dy.dtype
+    kernel, taps, inner, copied, windows, matrices = _room(_conv1_dx_rows_room, dtype)
+    taps[...] = w.transpose(1, 0, 2, 3)[:, :, ::-1, ::-1].reshape(3, 2, 9).reshape(3, 2, 3, 1, 3)
+    dx = np.empty((N, 3, 4, 4), dtype)
+    rows = dx.swapaxes(1, 2)
+    for n in range(N):
+        inner[...] = dy[n]
+        windows[...] = copied
+        np.matmul(kernel, matrices, out=rows[n])
+    return dx
+
+
+def _conv1_dx_rows_room(dtype):
+    """Buffers of _conv1_dx_rows, and the views of them that it reads and writes."""
+    kernel = np.zeros((3, 3, 6), dtype)
+    matrix = kernel.reshape(3, 18)[..., :18]
+    taps = kernel.reshape(3, 3, 1, 2, 3).transpose(0, 3, 1, 2, 4)
+    # only the sample itself is ever written
+    padded = np.zeros((2, 6, 6), dtype)
+    inner = padded[:, 1:5, 1:5]
+    copied = _windows(padded, (6, 1, 2, 3, 4), (6, 6, 36, 1, 1))
+    blocks = np.zeros((6, 6, 4), dtype)
+    windows = blocks.reshape(6, 1, 2, 3, 4)
+    # the matrices of neighbouring rows overlap
+    matrices = _windows(blocks, (4, 18, 4), (24, 4, 1))
+    return matrix, taps, inner, copied, windows, matrices
 
 
 def _conv1_dx_sparse(dy, w):
@@ -313,26 +405,28 @@ _INTEGER = ()
 _SHAPE_OF = {"dy": "y"}
 
 
-def _ready(arrays, batched):
+def _ready(arrays, data):
     """The batch axes if all is as kernels want it: one float type, one axis of samples; or None."""
     batch = dtype = None
     for name, array in arrays.items():
         if type(array) is not np.ndarray:
             return None
         shape = array.shape
-        if name in batched:
+        if name in data:
             lead, shape = shape[:1], shape[1:]
-            batch = lead if batch is None else batch
-            if lead != batch:
+            if batch is None:
+                batch = lead
+            elif lead != batch:
                 return None
         if shape != SHAPES[_SHAPE_OF.get(name, name)]:
             return None
         if name in _INTEGER:
             return None
-        dtype = array.dtype if dtype is None else dtype
         if array.dtype is not dtype:
-            return None
-    return batch if batch and dtype in _FLOATS else None
+            if dtype is not None or array.dtype not in _FLOATS:
+                return None
+            dtype = array.dtype
+    return batch or None
 
 
 _FLOATS = np.dtype(np.float32), np.dtype(np.float64)
@@ -348,6 +442,24 @@ def _scratch(name, shape, dtype):
         found = np.zeros(shape, dtype)
         _local.__dict__.setdefault("buffers", {})[key] = found
     return found
+
+
+class _Kept(threading.local):
+    """What a thread keeps between calls."""
+
+    def __init__(self):
+        self.rooms = {}
+
+
+_kept = _Kept()
+
+
+def _room(make, dtype):
+    """What ``make(dtype)`` makes: buffers and views of them, once in each thread."""
+    try:
+        return _kept.rooms[make, dtype]
+    except KeyError:
+        return _kept.rooms.setdefault((make, dtype), make(dtype))
 
 
 def _windows(array, shape, steps, start=0):

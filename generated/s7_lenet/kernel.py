@@ -17,6 +17,23 @@ Layers, with the shape that each gives (without the batch) and its parameters:
 for its input; where several layers read it, theirs add up. What backward reads of the forward
 pass is kept, not computed again.
 
+How layers are computed, from so many samples on (float32, float64):
+
+    conv1           y: rows, 4 innermost
+                    dw db: shifts, 8 innermost
+                    dx: cascade, 8 innermost_back
+    sigmoid1        y: taps
+                    dx: entrywise
+    conv2           y: rows, 2 innermost
+                    dx: cascade, 4 innermost_back; dw db: shifts, 4 innermost
+    sigmoid2        y: taps
+                    dx: entrywise
+    dense1          y: product
+                    dx dw: product; db: taps
+
+Scratch (float32) of all layers together is at most 1.5 MB a thread, kept between calls; layers
+use some of it in turn, none of it grows with the batch.
+
 Generated and proved by:
 
     python -m derive --network 'conv 5x5 filters=6 bias > sigmoid > subsample 2x2 > conv 5x5
@@ -98,10 +115,10 @@ def forward(x: np.ndarray, params: Params) -> np.ndarray:
     """x (..., 1, 28, 28) -> y (..., 10)."""
     arrays, batch = _arrays(params, x=x)
     x = arrays["x"]
-    conv1, _ = _conv1_forward(x, arrays["conv1.w"], arrays["conv1.b"], keep=False)
+    conv1 = _conv1_forward(x, arrays["conv1.w"], arrays["conv1.b"])
     sigmoid1 = _sigmoid1_forward(conv1)
     subsample1 = _subsample1_forward(sigmoid1, arrays["subsample1.beta"], arrays["subsample1.b"])
-    conv2, _ = _conv2_forward(subsample1, arrays["conv2.w"], arrays["conv2.b"], keep=False)
+    conv2 = _conv2_forward(subsample1, arrays["conv2.w"], arrays["conv2.b"])
     sigmoid2 = _sigmoid2_forward(conv2)
     subsample2 = _subsample2_forward(sigmoid2, arrays["subsample2.beta"], arrays["subsample2.b"])
     flatten1 = _flatten1_forward(subsample2)
@@ -113,10 +130,10 @@ def loss(x: np.ndarray, t: np.ndarray, params: Params) -> float:
     """x (..., 1, 28, 28), t (...) -> the loss, one number for the whole batch."""
     arrays, _ = _arrays(params, x=x, t=t)
     x, t = arrays["x"], arrays["t"]
-    conv1, _ = _conv1_forward(x, arrays["conv1.w"], arrays["conv1.b"], keep=False)
+    conv1 = _conv1_forward(x, arrays["conv1.w"], arrays["conv1.b"])
     sigmoid1 = _sigmoid1_forward(conv1)
     subsample1 = _subsample1_forward(sigmoid1, arrays["subsample1.beta"], arrays["subsample1.b"])
-    conv2, _ = _conv2_forward(subsample1, arrays["conv2.w"], arrays["conv2.b"], keep=False)
+    conv2 = _conv2_forward(subsample1, arrays["conv2.w"], arrays["conv2.b"])
     sigmoid2 = _sigmoid2_forward(conv2)
     subsample2 = _subsample2_forward(sigmoid2, arrays["subsample2.beta"], arrays["subsample2.b"])
     flatten1 = _flatten1_forward(subsample2)
@@ -132,12 +149,10 @@ def gradients(
     ``input_gradient``: without it ∂L/∂x is left out."""
     arrays, batch = _arrays(params, x=x, t=t)
     x, t = arrays["x"], arrays["t"]
-    conv1, conv1_columns = _conv1_forward(x, arrays["conv1.w"], arrays["conv1.b"], keep=True)
+    conv1 = _conv1_forward(x, arrays["conv1.w"], arrays["conv1.b"])
     sigmoid1 = _sigmoid1_forward(conv1)
     subsample1 = _subsample1_forward(sigmoid1, arrays["subsample1.beta"], arrays["subsample1.b"])
-    conv2, conv2_columns = _conv2_forward(
-        subsample1, arrays["conv2.w"], arrays["conv2.b"], keep=True
-    )
+    conv2 = _conv2_forward(subsample1, arrays["conv2.w"], arrays["conv2.b"])
     sigmoid2 = _sigmoid2_forward(conv2)
     subsample2 = _subsample2_forward(sigmoid2, arrays["subsample2.beta"], arrays["subsample2.b"])
     flatten1 = _flatten1_forward(subsample2)
@@ -150,14 +165,12 @@ def gradients(
         d_subsample2, sigmoid2, arrays["subsample2.beta"]
     )
     d_conv2 = _sigmoid2_backward(d_sigmoid2, sigmoid2)
-    d_subsample1, d_conv2_w, d_conv2_b = _conv2_backward(
-        d_conv2, subsample1, arrays["conv2.w"], conv2_columns
-    )
+    d_subsample1, d_conv2_w, d_conv2_b = _conv2_backward(d_conv2, subsample1, arrays["conv2.w"])
     d_sigmoid1, d_subsample1_beta, d_subsample1_b = _subsample1_backward(
         d_subsample1, sigmoid1, arrays["subsample1.beta"]
     )
     d_conv1 = _sigmoid1_backward(d_sigmoid1, sigmoid1)
-    d_conv1_w, d_conv1_b = _conv1_backward(d_conv1, x, conv1_columns)
+    d_conv1_w, d_conv1_b = _conv1_backward(d_conv1, x)
     grads = {
         "conv1.w": d_conv1_w,
         "conv1.b": d_conv1_b,
@@ -172,7 +185,7 @@ def gradients(
     }
     if input_gradient:
         d_x = _conv1_backward_x(d_conv1, arrays["conv1.w"])
-        grads["x"] = d_x.reshape(*batch, 1, 28, 28)
+        grads["x"] = np.ascontiguousarray(d_x).reshape(*batch, 1, 28, 28)
     return np.asarray(cross_entropy1).item(), grads
 
 
@@ -200,29 +213,25 @@ def sgd_step(params: Params, grads: Params, rate: float) -> Params:
     return {name: value - rate * grads[name] for name, value in params.items()}
 
 
-def _conv1_forward(x, w, b, keep):
+def _conv1_forward(x, w, b):
     """conv 5x5 filters=6 bias: from x (..., 1, 28, 28), w (6, 1, 5, 5), b (6,)."""
     if x.dtype.char not in "fd":
         y = _conv1_forward_taps(x, w, b)
-        columns = None
     elif len(x) < 4:
-        y, columns = _conv1_y_columns(x, w, b, keep)
+        y = _conv1_y_rows(x, w, b)
     else:
-        y = _conv1_y_batch_last(x, w, b)
-        columns = None
-    return y, columns
+        y = _conv1_y_innermost(x, w, b)
+    return y
 
 
-def _conv1_backward(dy, x, columns):
+def _conv1_backward(dy, x):
     """conv 5x5 filters=6 bias: from dy (..., 6, 24, 24), x (..., 1, 28, 28)."""
     if dy.dtype.char not in "fd":
         dw, db = _conv1_backward_taps(dy, x)
-    elif len(dy) < 2:
-        dw, db = _conv1_dw_db_correlate(dy, columns)
     elif len(dy) < 8:
         dw, db = _conv1_dw_db_shifts(dy, x)
     else:
-        dw, db = _conv1_dw_db_batch_last(dy, x)
+        dw, db = _conv1_dw_db_innermost(dy, x)
     return dw, db
 
 
@@ -233,7 +242,7 @@ def _conv1_backward_x(dy, w):
     elif len(dy) < 8:
         dx = _conv1_dx_cascade(dy, w)
     else:
-        dx = _conv1_dx_batch_last(dy, w)
+        dx = _conv1_dx_innermost_back(dy, w)
     return dx
 
 
@@ -249,59 +258,69 @@ def _conv1_forward_taps(x, w, b):
     return y
 
 
-def _conv1_y_columns(x, w, b, keep):
-    """y[n] = kernel · columns(x[n]): all windows of one sample as the columns of a matrix with a
-    row for every channel and tap; a row of ones meets the bias.
-
-    With keep, those of all samples are handed on, 59904 bytes each.
+def _conv1_y_rows(x, w, b):
+    """y[n] = kernel · blocks(x[n]): every row of the input as the windows along it, each written
+    once for all windows that it is in; rows of ones meet the bias.
     """
     N, dtype = len(x), x.dtype
-    kernel = np.empty((6, 26), dtype)
-    kernel[:, :25] = w.reshape(6, 25)
-    kernel[:, 25] = b
-    padded = _scratch("conv1_y_columns_padded", (1, 28, 28), dtype)
-    inner = padded[:, 0:28, 0:28]
-    shape, steps = (1, 5, 5, 24, 24), (784, 28, 1, 28, 1)
-    if keep:
-        columns = np.empty((N, 26, 576), dtype)
-    else:
-        columns = _scratch("conv1_y_columns", (1, 26, 576), dtype)
-    columns[:, 25] = 1
-    y = np.empty((N, 6, 576), dtype)
+    kernel, taps, bias, inner, copied, windows, matrices = _room(_conv1_y_rows_room, dtype)
+    taps[...] = w.reshape(6, 1, 5, 1, 5)
+    bias[...] = b
+    y = np.empty((N, 6, 24, 24), dtype)
+    rows = y.swapaxes(1, 2)
     for n in range(N):
-        inner[...] = x[n].reshape(inner.shape)
-        columns[n * keep, :25].reshape(shape)[...] = _windows(padded, shape, steps)
-        np.matmul(kernel, columns[n * keep], out=y[n])
-    return y.reshape(N, 6, 24, 24), columns
+        inner[...] = x[n]
+        windows[...] = copied
+        np.matmul(kernel, matrices, out=rows[n])
+    return y
 
 
-def _conv1_y_batch_last(x, w, b):
-    """y: 8 samples at a time, samples innermost: runs are long."""
+def _conv1_y_rows_room(dtype):
+    """Buffers of _conv1_y_rows, and the views of them that it reads and writes."""
+    kernel = np.zeros((6, 5, 6), dtype)
+    matrix = kernel.reshape(6, 30)[..., :30]
+    taps = kernel[:, :, :5].reshape(6, 5, 1, 1, 5).transpose(0, 3, 1, 2, 4)
+    # the first row of ones is enough; the others meet zeros
+    bias = kernel[:, 0, 5]
+    # only the sample itself is ever written
+    padded = np.zeros((1, 28, 28), dtype)
+    inner = padded[:, 0:28, 0:28]
+    copied = _windows(padded, (28, 1, 1, 5, 24), (28, 28, 784, 1, 1))
+    blocks = np.ones((28, 6, 24), dtype)
+    windows = blocks[:, :5].reshape(28, 1, 1, 5, 24)
+    # the matrices of neighbouring rows overlap
+    matrices = _windows(blocks, (24, 30, 24), (144, 24, 1))
+    return matrix, taps, bias, inner, copied, windows, matrices
+
+
+def _conv1_y_innermost(x, w, b):
+    """y: all samples together, up to 32, innermost in memory."""
     N, dtype = len(x), x.dtype
-    made = _scratch("conv1_y_batch_last_made", (6, 4624), dtype)[:, :4608]
     kernel = np.zeros((6, 5, 6), dtype)
     kernel[..., :5] = w.reshape(6, 1, 25).reshape(6, 1, 5, 5).swapaxes(1, 2).reshape(6, 5, 5)
     kernel[:, 0, 5] = b
     kernel = kernel.reshape(6, 30)
-    padded = _scratch("conv1_y_batch_last_padded", (1, 28, 28, 8), dtype)
-    inner = padded[:, 0:28, 0:28, 0:8]
-    shape, steps = (1, 1, 5, 1, 28, 24, 8), (6272, 224, 8, 1, 224, 8, 1)
-    copied = _windows(padded, shape, steps).transpose(4, 0, 1, 2, 3, 5, 6)
-    blocks = _scratch("conv1_y_batch_last_blocks", (28, 6, 208), dtype)
-    blocks[:, 5] = 1
-    windows = blocks[:, :5, :192].reshape(copied.shape)
-    # the windows of every row of outputs, where they lie
-    matrices = _windows(blocks, (24, 30, 192), (1248, 208, 1))
-    rows = made.reshape(6, 24, 192).swapaxes(0, 1)
-    y = np.empty((N, 6, 576), dtype)
-    for n in range(0, N, 8):
-        count = min(8, N - n)
-        inner[..., :count] = x[n : n + 8].reshape(count, 1, 28, 28).transpose(1, 2, 3, 0)
-        inner[..., count:] = 0
-        windows[...] = copied
+    held = _shared("windows", 131712, dtype)
+    y = np.empty((6, 24, 24, N), dtype)
+    for n in range(0, N, 32):
+        count = min(32, N - n)
+        padded = np.ascontiguousarray(x[n : n + count].transpose(1, 2, 3, 0))
+        width, pitch = 24 * count, 24 * count + 16
+        blocks = held[: 168 * pitch].reshape(28, 6, pitch)
+        blocks[:, 5] = 1
+        shape = 28, 1, 5, width
+        steps = 28 * count, 784 * count, count, 1
+        blocks[:, :5, :width].reshape(shape)[...] = _windows(padded, shape, steps)
+        made = y
+        if count < N:
+            made = np.empty((6, 24, 24, count), dtype)
+        # the windows of every row of outputs, where they lie
+        matrices = _windows(blocks, (24, 30, width), (6 * pitch, pitch, 1))
+        rows = made.reshape(6, 24, width).swapaxes(0, 1)
         np.matmul(kernel, matrices, out=rows)
-        y[n : n + 8] = made.reshape(6, 576, 8)[..., :count].transpose(2, 0, 1)
-    return y.reshape(N, 6, 24, 24)
+        if count < N:
+            y[..., n : n + count] = made
+    return y.transpose(3, 0, 1, 2)
 
 
 def _conv1_backward_taps(dy, x):
@@ -318,93 +337,69 @@ def _conv1_backward_taps(dy, x):
     return dw, db
 
 
-def _conv1_dw_db_correlate(dy, columns):
-    """dw = Σ columns(x[n]) · dy[n]ᵀ of the columns that the forward pass kept; a row of ones
-    adds up the bias's.
-    """
-    N, dtype = len(dy), dy.dtype
-    by_place = dy.reshape(N, 6, 576).swapaxes(-1, -2)
-    part = _scratch("conv1_dw_db_correlate_part", (26, 6), dtype)
-    total = np.zeros((26, 6), dtype)
-    for n in range(N):
-        np.matmul(columns[n], by_place[n], out=part)
-        total += part
-    dw = total[:25].reshape(1, 5, 5, 6).transpose(3, 0, 1, 2).reshape(6, 1, 5, 5)
-    return dw, total[25].reshape(6)
-
-
 def _conv1_dw_db_shifts(dy, x):
-    """dw, db: windows of x along all axes but the first, then a product for each of its taps; 32
-    samples at a time.
-    """
+    """dw, db: windows of x along all axes but the first, then a product for each of its taps."""
     N, dtype = len(dy), dy.dtype
-    by_place = dy.reshape(N, 1, 1, 6, 576).swapaxes(-1, -2)
-    padded = _scratch("conv1_dw_db_shifts_padded", (32, 1, 28, 28), dtype)
-    inner = padded[:, :, 0:28, 0:28]
-    shape = 32, 1, 5, 28, 24
-    copied = _windows(padded, shape, (784, 784, 1, 28, 1))
-    columns = _scratch("conv1_dw_db_shifts_columns", (32, 5, 688), dtype)
-    windows = columns[..., :672].reshape(shape)
-    # what every tap of the first axis reads, where it lies, in slices for BLAS
-    matrices = _windows(columns, (32, 5, 1, 5, 576), (3440, 24, 3440, 688, 1))
-    parts = _scratch("conv1_dw_db_shifts_parts", (32, 5, 1, 5, 6), dtype)
+    inner, copied, windows, matrices, parts, ones = _room(_conv1_dw_db_shifts_room, dtype)
+    by_place = dy.reshape(N, 6, 576).swapaxes(1, 2)
     sums = np.zeros((5, 1, 5, 6), dtype)
+    for n in range(N):
+        inner[...] = x[n]
+        windows[...] = copied
+        np.matmul(matrices, by_place[n], out=parts)
+        sums += parts
+    dw = sums.reshape(5, 1, 5, 6).transpose(3, 1, 0, 2)
+    db = np.add.reduce(dy.reshape(N * 6, 576).dot(ones).reshape(N, 6), axis=0)
+    return dw, db
+
+
+def _conv1_dw_db_shifts_room(dtype):
+    """Buffers of _conv1_dw_db_shifts, and the views of them that it reads and writes."""
+    padded = np.zeros((1, 28, 28), dtype)
+    inner = padded[:, 0:28, 0:28]
+    copied = _windows(padded, (1, 5, 28, 24), (784, 1, 28, 1))
+    columns = np.zeros((5, 688), dtype)
+    windows = columns[:, :672].reshape(1, 5, 28, 24)
+    # what every tap of the first axis reads, where it lies, in slices for BLAS
+    matrices = _windows(columns, (5, 1, 5, 576), (24, 3440, 688, 1))
+    parts = np.zeros((5, 1, 5, 6), dtype)
+    ones = np.ones((576,), dtype)
+    return inner, copied, windows, matrices, parts, ones
+
+
+def _conv1_dw_db_innermost(dy, x):
+    """dw, db: all samples together, up to 32, innermost in memory."""
+    N, dtype = len(dy), dy.dtype
+    held = _shared("windows", 131712, dtype)
+    parts = _shared("parts", 4320, dtype)
+    parts = parts.reshape(24, 30, 6)
+    sums = np.zeros((30, 6), dtype)
     for n in range(0, N, 32):
         count = min(32, N - n)
-        inner[:count] = x[n : n + 32].reshape(count, 1, 28, 28)
-        windows[:count] = copied[:count]
-        np.matmul(matrices[:count], by_place[n : n + 32], out=parts[:count])
-        sums += parts[:count].sum(axis=0, dtype=dtype)
-    dw = (
-        sums.reshape(5, 1, 5, 6)
-        .swapaxes(0, 1)
-        .reshape(1, 5, 5, 6)
-        .transpose(3, 0, 1, 2)
-        .reshape(6, 1, 5, 5)
-    )
+        padded = np.ascontiguousarray(x[n : n + count].transpose(1, 2, 3, 0))
+        width, pitch = 24 * count, 24 * count + 16
+        blocks = held[: 168 * pitch].reshape(28, 6, pitch)
+        blocks[:, 5] = 1
+        shape = 28, 1, 5, width
+        steps = 28 * count, 784 * count, count, 1
+        blocks[:, :5, :width].reshape(shape)[...] = _windows(padded, shape, steps)
+        # the windows of every row of outputs, where they lie
+        matrices = _windows(blocks, (24, 30, width), (6 * pitch, pitch, 1))
+        upstream = (
+            np.ascontiguousarray(dy[n : n + count].transpose(1, 2, 3, 0))
+            .reshape(6, 24, width)
+            .transpose(1, 2, 0)
+        )
+        np.matmul(matrices, upstream, out=parts)
+        sums += parts.sum(axis=0, dtype=dtype)
     return (
-        dw,
-        (dy.reshape(N * 6, 576) @ np.ones(576, dtype))
-        .reshape(N, 6)
-        .sum(axis=0, dtype=dtype)
-        .reshape(6),
-    )
-
-
-def _conv1_dw_db_batch_last(dy, x):
-    """dw, db: 8 samples at a time, samples innermost: runs are long."""
-    N, dtype = len(dy), dy.dtype
-    upstream = _scratch("conv1_dw_db_batch_last_upstream", (6, 4624), dtype)
-    upstream = upstream[:, :4608]
-    turned = upstream.reshape(6, 576, 8)
-    padded = _scratch("conv1_dw_db_batch_last_padded", (1, 28, 28, 8), dtype)
-    inner = padded[:, 0:28, 0:28, 0:8]
-    shape, steps = (1, 1, 5, 1, 28, 24, 8), (6272, 224, 8, 1, 224, 8, 1)
-    copied = _windows(padded, shape, steps)
-    columns = _scratch("conv1_dw_db_batch_last_columns", (5, 5392), dtype)
-    windows = columns[:, :5376].reshape(shape)
-    # what every tap of the first axis reads, where it lies
-    matrices = _windows(columns, (5, 5, 4608), (192, 5392, 1))
-    part = _scratch("conv1_dw_db_batch_last_part", (5, 5, 6), dtype)
-    sums = np.zeros((5, 5, 6), dtype)
-    total = np.zeros(6, dtype)
-    for n in range(0, N, 8):
-        count = min(8, N - n)
-        turned[..., :count] = dy[n : n + 8].reshape(count, 6, 576).transpose(1, 2, 0)
-        turned[..., count:] = 0
-        inner[..., :count] = x[n : n + 8].reshape(count, 1, 28, 28).transpose(1, 2, 3, 0)
-        inner[..., count:] = 0
-        windows[...] = copied
-        np.matmul(matrices, upstream.T, out=part)
-        sums += part
-        total += upstream.sum(axis=1, dtype=dtype)
-    return (
-        sums.reshape(5, 1, 5, 6)
+        sums.reshape(5, 6, 6)[:, :5]
+        .reshape(5, 1, 5, 6)
         .swapaxes(0, 1)
         .reshape(1, 5, 5, 6)
         .transpose(3, 0, 1, 2)
         .reshape(6, 1, 5, 5),
-        total.reshape(6),
+        sums[5].reshape(6),
     )
 
 
@@ -425,56 +420,75 @@ def _conv1_dx_cascade(dy, w):
     run.
     """
     N, dtype = len(dy), dy.dtype
-    kernel = w.transpose(3, 2, 1, 0).reshape(25, 6)
-    rows = _scratch("conv1_dx_cascade_rows", (6, 24, 28), dtype)
-    flat = rows.reshape(6, 672)
-    products = _scratch("conv1_dx_cascade_products", (25, 784), dtype)
-    planes = _scratch("conv1_dx_cascade_planes", (784,), dtype)
+    kernel, taps, inner, rows, products, stages, made = _room(_conv1_dx_cascade_room, dtype)
+    taps[...] = w.transpose(3, 2, 1, 0)
     dx = np.empty((N, 1, 28, 28), dtype)
     for n in range(N):
-        rows[:, :, :24] = dy[n].reshape(6, 24, 24)
-        np.matmul(kernel, flat, out=products[:, :672])
-        shares = products.reshape(5, 3920)
-        for v in range(1, 5):
-            shares[0, v:] += shares[v, : 3920 - v]
-        shares = products[:5].reshape(5, 784)
-        planes[...] = shares[0]
-        for u in range(1, 5):
-            planes[28 * u :] += shares[u, : 784 - 28 * u]
-        dx[n] = planes.reshape(1, 28, 28)[:, 0:28, 0:28]
-    return dx.reshape(N, 1, 28, 28)
+        inner[...] = dy[n]
+        np.matmul(kernel, rows, out=products)
+        for shares, sums in stages:
+            np.add(shares[0], shares[1], out=sums)
+            for share in shares[2:]:
+                sums += share
+        dx[n] = made
+    return dx
 
 
-def _conv1_dx_batch_last(dy, w):
-    """dx: 8 samples at a time, samples innermost: runs are long."""
+def _conv1_dx_cascade_room(dtype):
+    """Buffers of _conv1_dx_cascade, and the views of them that it reads and writes."""
+    kernel = np.zeros((25, 6), dtype)
+    taps = kernel.reshape(5, 5, 1, 6)
+    padded = np.zeros((6, 24, 28), dtype)
+    inner = padded[:, :, :24]
+    rows = padded.reshape(6, 672)
+    taken = np.zeros((25, 784), dtype)
+    products = taken[:, :672]
+    # a shift is a view that starts earlier, where the share before ends in zeros
+    along_v = _windows(taken, (5, 3920), (3919, 1))
+    sums_v = np.zeros((3920,), dtype)
+    along_u = _windows(sums_v, (5, 784), (756, 1))
+    sums_u = np.zeros((784,), dtype)
+    stages = (tuple(along_v), sums_v), (tuple(along_u), sums_u)
+    made = sums_u.reshape(1, 784).reshape(1, 28, 28)[:, 0:28, 0:28]
+    return kernel.reshape(25, 6), taps, inner, rows, products, stages, made
+
+
+def _conv1_dx_innermost_back(dy, w):
+    """dx: all samples together, up to 32, innermost in memory."""
     N, dtype = len(dy), dy.dtype
-    upstream = _scratch("conv1_dx_batch_last_upstream", (6, 4624), dtype)
-    upstream = upstream[:, :4608]
-    turned = upstream.reshape(6, 576, 8)
     kernel = w.transpose(2, 3, 1, 0).reshape(25, 1, 6).reshape(5, 5, 1, 6).transpose(0, 2, 3, 1)
     kernel = kernel.reshape(5, 30)
-    spread = _scratch("conv1_dx_batch_last_spread", (6, 24, 32, 8), dtype)
-    shifted = _windows(spread, (6, 5, 24, 224), (6144, -8, 256, 1), 32)
-    laid = _scratch("conv1_dx_batch_last_laid", (30, 5392), dtype)
-    laid = laid[:, :5376]
-    # a plane for every first tap and channel; rows that are not written stay zeros
-    products = _scratch("conv1_dx_batch_last_products", (5, 6272), dtype)
-    rows = products.reshape(5, 28, 224)[:, :24].swapaxes(0, 1)
-    planes = _scratch("conv1_dx_batch_last_planes", (6272,), dtype)
-    dx = np.empty((N, 1, 28, 28), dtype)
-    for n in range(0, N, 8):
-        count = min(8, N - n)
-        turned[..., :count] = dy[n : n + 8].reshape(count, 6, 576).transpose(1, 2, 0)
-        turned[..., count:] = 0
-        spread[:, :, 4:28] = turned.reshape(6, 24, 24, 8)
-        laid.reshape(6, 5, 24, 224)[...] = shifted
-        np.matmul(kernel, laid.reshape(30, 24, 224).swapaxes(0, 1), out=rows)
-        planes[...] = 0
+    edged = _shared("edged", 24576, dtype)
+    held = _shared("windows", 108000, dtype)
+    added = _shared("parts", 107520, dtype)
+    dx = np.zeros((1, 28, 28, N), dtype)
+    for n in range(0, N, 32):
+        count = min(32, N - n)
+        width, pitch = 28 * count, 112 * count + 16
+        upstream = dy[n : n + count].transpose(1, 2, 3, 0)
+        edged_rows = edged[: 768 * count]
+        edged_rows = edged_rows.reshape(6, 4, 32, count)
+        edged_rows[...] = 0
+        inner = edged_rows[:, :, 4:28]
+        shape = 6, 5, 4, width
+        steps = 128 * count, -count, 32 * count, 1
+        shifted = _windows(edged_rows, shape, steps, 4 * count)
+        windows = held[: 30 * pitch].reshape(30, pitch)[:, : 4 * width]
+        laid = windows.reshape(shape)
+        columns = windows.reshape(30, 4, width).swapaxes(0, 1)
+        rows = added[: 3360 * count]
+        rows = rows.reshape(5, 24, width).swapaxes(0, 1)
+        for top in range(0, 24, 4):
+            inner[...] = upstream[:, top : top + 4]
+            laid[...] = shifted
+            np.matmul(kernel, columns, out=rows[top : top + 4])
+        shares = added[: 3360 * count]
+        shares = shares.reshape(5, 1, 24, 28, count)
+        made = dx[..., n : n + count]
         for u in range(5):
-            begin = 224 * u
-            planes[begin:] += products[u, : 6272 - begin]
-        dx[n : n + 8] = planes.reshape(1, 28, 28, 8)[:, 0:28, 0:28, :count].transpose(3, 0, 1, 2)
-    return dx.reshape(N, 1, 28, 28)
+            at = u
+            made[:, at : at + 24] += shares[u]
+    return dx.transpose(3, 0, 1, 2)
 
 
 def _sigmoid1_forward(x):
@@ -551,28 +565,27 @@ def _subsample1_backward(dy, x, beta):
     return dx, dbeta, db
 
 
-def _conv2_forward(x, w, b, keep):
+def _conv2_forward(x, w, b):
     """conv 5x5 filters=12 bias: from x (..., 6, 12, 12), w (12, 6, 5, 5), b (12,)."""
     if x.dtype.char not in "fd":
         y = _conv2_forward_taps(x, w, b)
-        columns = None
-    elif len(x) < 4:
-        y, columns = _conv2_y_columns(x, w, b, keep)
+    elif len(x) < 2:
+        y = _conv2_y_rows(x, w, b)
     else:
-        y = _conv2_y_batch_last(x, w, b)
-        columns = None
-    return y, columns
+        y = _conv2_y_innermost(x, w, b)
+    return y
 
 
-def _conv2_backward(dy, x, w, columns):
+def _conv2_backward(dy, x, w):
     """conv 5x5 filters=12 bias: from dy (..., 12, 8, 8), x (..., 6, 12, 12), w (12, 6, 5, 5)."""
     if dy.dtype.char not in "fd":
         dx, dw, db = _conv2_backward_taps(dy, x, w)
     elif len(dy) < 4:
         dx = _conv2_dx_cascade(dy, w)
-        dw, db = _conv2_dw_db_correlate(dy, columns)
+        dw, db = _conv2_dw_db_shifts(dy, x)
     else:
-        dx, dw, db = _conv2_dx_dw_db_batch_last(dy, w, x)
+        dx = _conv2_dx_innermost_back(dy, w)
+        dw, db = _conv2_dw_db_innermost(dy, x)
     return dx, dw, db
 
 
@@ -590,59 +603,69 @@ def _conv2_forward_taps(x, w, b):
     return y
 
 
-def _conv2_y_columns(x, w, b, keep):
-    """y[n] = kernel · columns(x[n]): all windows of one sample as the columns of a matrix with a
-    row for every channel and tap; a row of ones meets the bias.
-
-    With keep, those of all samples are handed on, 38656 bytes each.
+def _conv2_y_rows(x, w, b):
+    """y[n] = kernel · blocks(x[n]): every row of the input as the windows along it, each written
+    once for all windows that it is in; rows of ones meet the bias.
     """
     N, dtype = len(x), x.dtype
-    kernel = np.empty((12, 151), dtype)
-    kernel[:, :150] = w.reshape(12, 150)
-    kernel[:, 150] = b
-    padded = _scratch("conv2_y_columns_padded", (6, 12, 12), dtype)
-    inner = padded[:, 0:12, 0:12]
-    shape, steps = (6, 5, 5, 8, 8), (144, 12, 1, 12, 1)
-    if keep:
-        columns = np.empty((N, 151, 64), dtype)
-    else:
-        columns = _scratch("conv2_y_columns", (1, 151, 64), dtype)
-    columns[:, 150] = 1
-    y = np.empty((N, 12, 64), dtype)
+    kernel, taps, bias, inner, copied, windows, matrices = _room(_conv2_y_rows_room, dtype)
+    taps[...] = w.reshape(12, 6, 5, 1, 5)
+    bias[...] = b
+    y = np.empty((N, 12, 8, 8), dtype)
+    rows = y.swapaxes(1, 2)
     for n in range(N):
-        inner[...] = x[n].reshape(inner.shape)
-        columns[n * keep, :150].reshape(shape)[...] = _windows(padded, shape, steps)
-        np.matmul(kernel, columns[n * keep], out=y[n])
-    return y.reshape(N, 12, 8, 8), columns
+        inner[...] = x[n]
+        windows[...] = copied
+        np.matmul(kernel, matrices, out=rows[n])
+    return y
 
 
-def _conv2_y_batch_last(x, w, b):
-    """y: 8 samples at a time, samples innermost: runs are long."""
+def _conv2_y_rows_room(dtype):
+    """Buffers of _conv2_y_rows, and the views of them that it reads and writes."""
+    kernel = np.zeros((12, 5, 31), dtype)
+    matrix = kernel.reshape(12, 155)[..., :155]
+    taps = kernel[:, :, :30].reshape(12, 5, 1, 6, 5).transpose(0, 3, 1, 2, 4)
+    # the first row of ones is enough; the others meet zeros
+    bias = kernel[:, 0, 30]
+    # only the sample itself is ever written
+    padded = np.zeros((6, 12, 12), dtype)
+    inner = padded[:, 0:12, 0:12]
+    copied = _windows(padded, (12, 1, 6, 5, 8), (12, 12, 144, 1, 1))
+    blocks = np.ones((12, 31, 8), dtype)
+    windows = blocks[:, :30].reshape(12, 1, 6, 5, 8)
+    # the matrices of neighbouring rows overlap
+    matrices = _windows(blocks, (8, 155, 8), (248, 8, 1))
+    return matrix, taps, bias, inner, copied, windows, matrices
+
+
+def _conv2_y_innermost(x, w, b):
+    """y: all samples together, up to 32, innermost in memory."""
     N, dtype = len(x), x.dtype
-    made = _scratch("conv2_y_batch_last_made", (12, 528), dtype)[:, :512]
     kernel = np.zeros((12, 5, 31), dtype)
     kernel[..., :30] = w.reshape(12, 6, 25).reshape(12, 6, 5, 5).swapaxes(1, 2).reshape(12, 5, 30)
     kernel[:, 0, 30] = b
     kernel = kernel.reshape(12, 155)
-    padded = _scratch("conv2_y_batch_last_padded", (6, 12, 12, 8), dtype)
-    inner = padded[:, 0:12, 0:12, 0:8]
-    shape, steps = (6, 1, 5, 1, 12, 8, 8), (1152, 96, 8, 1, 96, 8, 1)
-    copied = _windows(padded, shape, steps).transpose(4, 0, 1, 2, 3, 5, 6)
-    blocks = _scratch("conv2_y_batch_last_blocks", (12, 31, 80), dtype)
-    blocks[:, 30] = 1
-    windows = blocks[:, :30, :64].reshape(copied.shape)
-    # the windows of every row of outputs, where they lie
-    matrices = _windows(blocks, (8, 155, 64), (2480, 80, 1))
-    rows = made.reshape(12, 8, 64).swapaxes(0, 1)
-    y = np.empty((N, 12, 64), dtype)
-    for n in range(0, N, 8):
-        count = min(8, N - n)
-        inner[..., :count] = x[n : n + 8].reshape(count, 6, 12, 12).transpose(1, 2, 3, 0)
-        inner[..., count:] = 0
-        windows[...] = copied
+    held = _shared("windows", 101184, dtype)
+    y = np.empty((12, 8, 8, N), dtype)
+    for n in range(0, N, 32):
+        count = min(32, N - n)
+        padded = np.ascontiguousarray(x[n : n + count].transpose(1, 2, 3, 0))
+        width, pitch = 8 * count, 8 * count + 16
+        blocks = held[: 372 * pitch].reshape(12, 31, pitch)
+        blocks[:, 30] = 1
+        shape = 12, 6, 5, width
+        steps = 12 * count, 144 * count, count, 1
+        blocks[:, :30, :width].reshape(shape)[...] = _windows(padded, shape, steps)
+        made = y
+        if count < N:
+            made = np.empty((12, 8, 8, count), dtype)
+        # the windows of every row of outputs, where they lie
+        matrices = _windows(blocks, (8, 155, width), (31 * pitch, pitch, 1))
+        rows = made.reshape(12, 8, width).swapaxes(0, 1)
         np.matmul(kernel, matrices, out=rows)
-        y[n : n + 8] = made.reshape(12, 64, 8)[..., :count].transpose(2, 0, 1)
-    return y.reshape(N, 12, 8, 8)
+        if count < N:
+            y[..., n : n + count] = made
+    return y.transpose(3, 0, 1, 2)
 
 
 def _conv2_backward_taps(dy, x, w):
@@ -670,95 +693,139 @@ def _conv2_dx_cascade(dy, w):
     run.
     """
     N, dtype = len(dy), dy.dtype
-    kernel = w.transpose(3, 2, 1, 0).reshape(150, 12)
-    rows = _scratch("conv2_dx_cascade_rows", (12, 8, 12), dtype)
-    flat = rows.reshape(12, 96)
-    products = _scratch("conv2_dx_cascade_products", (150, 144), dtype)
-    planes = _scratch("conv2_dx_cascade_planes", (864,), dtype)
+    kernel, taps, inner, rows, products, stages, made = _room(_conv2_dx_cascade_room, dtype)
+    taps[...] = w.transpose(3, 2, 1, 0)
     dx = np.empty((N, 6, 12, 12), dtype)
     for n in range(N):
-        rows[:, :, :8] = dy[n].reshape(12, 8, 8)
-        np.matmul(kernel, flat, out=products[:, :96])
-        shares = products.reshape(5, 4320)
-        for v in range(1, 5):
-            shares[0, v:] += shares[v, : 4320 - v]
-        shares = products[:30].reshape(5, 864)
-        planes[...] = shares[0]
-        for u in range(1, 5):
-            planes[12 * u :] += shares[u, : 864 - 12 * u]
-        dx[n] = planes.reshape(6, 12, 12)[:, 0:12, 0:12]
-    return dx.reshape(N, 6, 12, 12)
+        inner[...] = dy[n]
+        np.matmul(kernel, rows, out=products)
+        for shares, sums in stages:
+            np.add(shares[0], shares[1], out=sums)
+            for share in shares[2:]:
+                sums += share
+        dx[n] = made
+    return dx
 
 
-def _conv2_dw_db_correlate(dy, columns):
-    """dw = Σ columns(x[n]) · dy[n]ᵀ of the columns that the forward pass kept; a row of ones
-    adds up the bias's.
-    """
+def _conv2_dx_cascade_room(dtype):
+    """Buffers of _conv2_dx_cascade, and the views of them that it reads and writes."""
+    kernel = np.zeros((150, 12), dtype)
+    taps = kernel.reshape(5, 5, 6, 12)
+    padded = np.zeros((12, 8, 12), dtype)
+    inner = padded[:, :, :8]
+    rows = padded.reshape(12, 96)
+    taken = np.zeros((150, 144), dtype)
+    products = taken[:, :96]
+    # a shift is a view that starts earlier, where the share before ends in zeros
+    along_v = _windows(taken, (5, 4320), (4319, 1))
+    sums_v = np.zeros((4320,), dtype)
+    along_u = _windows(sums_v, (5, 864), (852, 1))
+    sums_u = np.zeros((864,), dtype)
+    stages = (tuple(along_v), sums_v), (tuple(along_u), sums_u)
+    made = sums_u.reshape(6, 144).reshape(6, 12, 12)[:, 0:12, 0:12]
+    return kernel.reshape(150, 12), taps, inner, rows, products, stages, made
+
+
+def _conv2_dw_db_shifts(dy, x):
+    """dw, db: windows of x along all axes but the first, then a product for each of its taps."""
     N, dtype = len(dy), dy.dtype
-    by_place = dy.reshape(N, 12, 64).swapaxes(-1, -2)
-    part = _scratch("conv2_dw_db_correlate_part", (151, 12), dtype)
-    total = np.zeros((151, 12), dtype)
+    inner, copied, windows, matrices, parts, ones = _room(_conv2_dw_db_shifts_room, dtype)
+    by_place = dy.reshape(N, 12, 64).swapaxes(1, 2)
+    sums = np.zeros((5, 1, 30, 12), dtype)
     for n in range(N):
-        np.matmul(columns[n], by_place[n], out=part)
-        total += part
-    dw = total[:150].reshape(6, 5, 5, 12).transpose(3, 0, 1, 2).reshape(12, 6, 5, 5)
-    return dw, total[150].reshape(12)
+        inner[...] = x[n]
+        windows[...] = copied
+        np.matmul(matrices, by_place[n], out=parts)
+        sums += parts
+    dw = sums.reshape(5, 6, 5, 12).transpose(3, 1, 0, 2)
+    db = np.add.reduce(dy.reshape(N * 12, 64).dot(ones).reshape(N, 12), axis=0)
+    return dw, db
 
 
-def _conv2_dx_dw_db_batch_last(dy, w, x):
-    """dx, dw, db: 8 samples at a time, samples innermost: runs are long."""
+def _conv2_dw_db_shifts_room(dtype):
+    """Buffers of _conv2_dw_db_shifts, and the views of them that it reads and writes."""
+    padded = np.zeros((6, 12, 12), dtype)
+    inner = padded[:, 0:12, 0:12]
+    copied = _windows(padded, (6, 5, 12, 8), (144, 1, 12, 1))
+    columns = np.zeros((30, 112), dtype)
+    windows = columns[:, :96].reshape(6, 5, 12, 8)
+    # what every tap of the first axis reads, where it lies, in slices for BLAS
+    matrices = _windows(columns, (5, 1, 30, 64), (8, 3360, 112, 1))
+    parts = np.zeros((5, 1, 30, 12), dtype)
+    ones = np.ones((64,), dtype)
+    return inner, copied, windows, matrices, parts, ones
+
+
+def _conv2_dx_innermost_back(dy, w):
+    """dx: all samples together, up to 32, innermost in memory."""
     N, dtype = len(dy), dy.dtype
-    upstream = _scratch("conv2_dx_dw_db_batch_last_upstream", (12, 528), dtype)
-    upstream = upstream[:, :512]
-    turned = upstream.reshape(12, 64, 8)
     kernel = w.transpose(2, 3, 1, 0).reshape(25, 6, 12).reshape(5, 5, 6, 12).transpose(0, 2, 3, 1)
     kernel = kernel.reshape(30, 60)
-    spread = _scratch("conv2_dx_dw_db_batch_last_spread", (12, 8, 16, 8), dtype)
-    shifted = _windows(spread, (12, 5, 8, 96), (1024, -8, 128, 1), 32)
-    laid = _scratch("conv2_dx_dw_db_batch_last_laid", (60, 784), dtype)
-    laid = laid[:, :768]
-    # a plane for every first tap and channel; rows that are not written stay zeros
-    products = _scratch("conv2_dx_dw_db_batch_last_products", (5, 6912), dtype)
-    rows = products.reshape(30, 12, 96)[:, :8].swapaxes(0, 1)
-    planes = _scratch("conv2_dx_dw_db_batch_last_planes", (6912,), dtype)
-    dx = np.empty((N, 6, 12, 12), dtype)
-    padded = _scratch("conv2_dx_dw_db_batch_last_padded", (6, 12, 12, 8), dtype)
-    inner = padded[:, 0:12, 0:12, 0:8]
-    shape, steps = (6, 1, 5, 1, 12, 8, 8), (1152, 96, 8, 1, 96, 8, 1)
-    copied = _windows(padded, shape, steps)
-    columns = _scratch("conv2_dx_dw_db_batch_last_columns", (30, 784), dtype)
-    windows = columns[:, :768].reshape(shape)
-    # what every tap of the first axis reads, where it lies
-    matrices = _windows(columns, (5, 30, 512), (64, 784, 1))
-    part = _scratch("conv2_dx_dw_db_batch_last_part", (5, 30, 12), dtype)
-    sums = np.zeros((5, 30, 12), dtype)
-    total = np.zeros(12, dtype)
-    for n in range(0, N, 8):
-        count = min(8, N - n)
-        turned[..., :count] = dy[n : n + 8].reshape(count, 12, 64).transpose(1, 2, 0)
-        turned[..., count:] = 0
-        spread[:, :, 4:12] = turned.reshape(12, 8, 8, 8)
-        laid.reshape(12, 5, 8, 96)[...] = shifted
-        np.matmul(kernel, laid.reshape(60, 8, 96).swapaxes(0, 1), out=rows)
-        planes[...] = 0
+    edged = _shared("edged", 24576, dtype)
+    held = _shared("windows", 93120, dtype)
+    added = _shared("parts", 92160, dtype)
+    dx = np.zeros((6, 12, 12, N), dtype)
+    for n in range(0, N, 32):
+        count = min(32, N - n)
+        width, pitch = 12 * count, 48 * count + 16
+        upstream = dy[n : n + count].transpose(1, 2, 3, 0)
+        edged_rows = edged[: 768 * count]
+        edged_rows = edged_rows.reshape(12, 4, 16, count)
+        edged_rows[...] = 0
+        inner = edged_rows[:, :, 4:12]
+        shape = 12, 5, 4, width
+        steps = 64 * count, -count, 16 * count, 1
+        shifted = _windows(edged_rows, shape, steps, 4 * count)
+        windows = held[: 60 * pitch].reshape(60, pitch)[:, : 4 * width]
+        laid = windows.reshape(shape)
+        columns = windows.reshape(60, 4, width).swapaxes(0, 1)
+        rows = added[: 2880 * count]
+        rows = rows.reshape(30, 8, width).swapaxes(0, 1)
+        for top in range(0, 8, 4):
+            inner[...] = upstream[:, top : top + 4]
+            laid[...] = shifted
+            np.matmul(kernel, columns, out=rows[top : top + 4])
+        shares = added[: 2880 * count]
+        shares = shares.reshape(5, 6, 8, 12, count)
+        made = dx[..., n : n + count]
         for u in range(5):
-            begin = 96 * u
-            planes[begin:] += products[u, : 6912 - begin]
-        dx[n : n + 8] = planes.reshape(6, 12, 12, 8)[:, 0:12, 0:12, :count].transpose(3, 0, 1, 2)
-        inner[..., :count] = x[n : n + 8].reshape(count, 6, 12, 12).transpose(1, 2, 3, 0)
-        inner[..., count:] = 0
-        windows[...] = copied
-        np.matmul(matrices, upstream.T, out=part)
-        sums += part
-        total += upstream.sum(axis=1, dtype=dtype)
+            at = u
+            made[:, at : at + 8] += shares[u]
+    return dx.transpose(3, 0, 1, 2)
+
+
+def _conv2_dw_db_innermost(dy, x):
+    """dw, db: all samples together, up to 32, innermost in memory."""
+    N, dtype = len(dy), dy.dtype
+    held = _shared("windows", 101184, dtype)
+    turned = _shared("turned", 24576, dtype)
+    parts = _shared("parts", 14880, dtype)
+    parts = parts.reshape(8, 155, 12)
+    sums = np.zeros((155, 12), dtype)
+    for n in range(0, N, 32):
+        count = min(32, N - n)
+        padded = np.ascontiguousarray(x[n : n + count].transpose(1, 2, 3, 0))
+        width, pitch = 8 * count, 8 * count + 16
+        blocks = held[: 372 * pitch].reshape(12, 31, pitch)
+        blocks[:, 30] = 1
+        shape = 12, 6, 5, width
+        steps = 12 * count, 144 * count, count, 1
+        blocks[:, :30, :width].reshape(shape)[...] = _windows(padded, shape, steps)
+        # the windows of every row of outputs, where they lie
+        matrices = _windows(blocks, (8, 155, width), (31 * pitch, pitch, 1))
+        laid = turned[: 768 * count].reshape(8, 8, count, 12)
+        laid[...] = dy[n : n + count].transpose(2, 3, 0, 1)
+        upstream = laid.reshape(8, width, 12)
+        np.matmul(matrices, upstream, out=parts)
+        sums += parts.sum(axis=0, dtype=dtype)
     return (
-        dx.reshape(N, 6, 12, 12),
-        sums.reshape(5, 6, 5, 12)
+        sums.reshape(5, 31, 12)[:, :30]
+        .reshape(5, 6, 5, 12)
         .swapaxes(0, 1)
         .reshape(6, 5, 5, 12)
         .transpose(3, 0, 1, 2)
         .reshape(12, 6, 5, 5),
-        total.reshape(12),
+        sums[30].reshape(12),
     )
 
 
@@ -881,7 +948,7 @@ def _dense1_forward_taps(x, w, b):
 def _dense1_y_product(x, w, b):
     """y[n] = w · x[n], one matrix product."""
     N = len(x)
-    y = x.reshape(N, 192) @ w.transpose(1, 0) + b.reshape(10)
+    y = np.dot(x.reshape(N, 192), w.transpose(1, 0)) + b.reshape(10)
     return y.reshape(N, 10)
 
 
@@ -900,7 +967,7 @@ def _dense1_backward_taps(dy, x, w):
 def _dense1_dx_product(dy, w):
     """dx[n] = w · dy[n], one matrix product."""
     N = len(dy)
-    dx = dy.reshape(N, 10) @ w.reshape(10, 192)
+    dx = np.dot(dy.reshape(N, 10), w.reshape(10, 192))
     return dx.reshape(N, 192)
 
 
@@ -1006,17 +1073,18 @@ _CLASSES = {"t": 10}
 _SHAPE_OF = {}
 
 
-def _ready(arrays, batched):
+def _ready(arrays, data):
     """The batch axes if all is as kernels want it: one float type, one axis of samples; or None."""
     batch = dtype = None
     for name, array in arrays.items():
         if type(array) is not np.ndarray:
             return None
         shape = array.shape
-        if name in batched:
+        if name in data:
             lead, shape = shape[:1], shape[1:]
-            batch = lead if batch is None else batch
-            if lead != batch:
+            if batch is None:
+                batch = lead
+            elif lead != batch:
                 return None
         if shape != SHAPES[_SHAPE_OF.get(name, name)]:
             return None
@@ -1025,10 +1093,11 @@ def _ready(arrays, batched):
             if known and array.min() >= 0 and array.max() < _CLASSES[name]:
                 continue
             return None
-        dtype = array.dtype if dtype is None else dtype
         if array.dtype is not dtype:
-            return None
-    return batch if batch and dtype in _FLOATS else None
+            if dtype is not None or array.dtype not in _FLOATS:
+                return None
+            dtype = array.dtype
+    return batch or None
 
 
 _FLOATS = np.dtype(np.float32), np.dtype(np.float64)
@@ -1042,16 +1111,40 @@ def _sigmoid(z):
     return value
 
 
-_local = threading.local()
+class _Kept(threading.local):
+    """What a thread keeps between calls."""
+
+    def __init__(self):
+        self.rooms = {}
 
 
-def _scratch(name, shape, dtype):
-    """A buffer of this thread that is kept between calls: zeros at first, then what was left."""
-    key = name, shape, dtype.char
-    if (found := getattr(_local, "buffers", {}).get(key)) is None:
-        found = np.zeros(shape, dtype)
-        _local.__dict__.setdefault("buffers", {})[key] = found
-    return found
+_kept = _Kept()
+
+
+def _room(make, dtype):
+    """What ``make(dtype)`` makes: buffers and views of them, once in each thread."""
+    try:
+        return _kept.rooms[make, dtype]
+    except KeyError:
+        return _kept.rooms.setdefault((make, dtype), make(dtype))
+
+
+class _Shared(threading.local):
+    """Buffers of a thread that functions use in turn."""
+
+    def __init__(self):
+        self.buffers = {}
+
+
+_in_turn = _Shared()
+
+
+def _shared(name, size, dtype):
+    """``size`` numbers of a buffer that functions use in turn; what was left there is anything."""
+    found = _in_turn.buffers.get((name, dtype))
+    if found is None or len(found) < size:
+        found = _in_turn.buffers[name, dtype] = np.empty(size, dtype)
+    return found[:size]
 
 
 def _windows(array, shape, steps, start=0):

@@ -55,7 +55,9 @@ class Gradients(NamedTuple):
 
 def forward(x: np.ndarray, beta: np.ndarray, b: np.ndarray) -> np.ndarray:
     """x (..., 2, 4, 4), beta (2,), b (2,) -> y (..., 2, 2, 2)."""
-    x, beta, b, batch = _arrays(x=x, beta=beta, b=b)
+    batch = None
+    if not _ready(x, beta, b):
+        x, beta, b, batch = _arrays(x=x, beta=beta, b=b)
     N, dtype = len(x), x.dtype
     # y[n,c,i,j] = beta[c] * mean[u,v](x[n,c,2*i+u,2*j+v]) + b[c]
     mean_uv = np.zeros((N, 2, 2, 2), dtype)
@@ -64,6 +66,8 @@ def forward(x: np.ndarray, beta: np.ndarray, b: np.ndarray) -> np.ndarray:
             mean_uv += x[:, :, u : u + 3 : 2, v : v + 3 : 2]
     mean_uv = mean_uv / 4
     y = beta[:, None, None] * mean_uv + b[:, None, None]
+    if batch is None:
+        return y
     return y.reshape(*batch, 2, 2, 2)
 
 
@@ -71,7 +75,9 @@ def backward(dy: np.ndarray, x: np.ndarray, beta: np.ndarray, b: np.ndarray) -> 
     """dy (..., 2, 2, 2), x (..., 2, 4, 4), beta (2,), b (2,) -> dx, dbeta, db, each shaped like
     its tensor.
     """
-    dy, x, beta, b, batch = _arrays(dy=dy, x=x, beta=beta, b=b)
+    batch = None
+    if not _backward_ready(dy, x, beta, b):
+        dy, x, beta, b, batch = _arrays(dy=dy, x=x, beta=beta, b=b)
     N, dtype = len(x), x.dtype
     # dx[n,c,2*i+u,2*j+v] += dy[n,c,i,j] * beta[c] / 4
     dx = np.zeros((N, 2, 4, 4), dtype)
@@ -88,13 +94,13 @@ def backward(dy: np.ndarray, x: np.ndarray, beta: np.ndarray, b: np.ndarray) -> 
     dbeta = products.reshape(N, 2).sum(axis=0, dtype=dtype)
     # db[c] = sum[n,i,j](dy[n,c,i,j])
     db = dy.sum(axis=(0, 2, 3), dtype=dtype)
+    if batch is None:
+        return Gradients(dx, dbeta, db)
     return Gradients(dx.reshape(*batch, 2, 4, 4), dbeta, db)
 
 
 def _arrays(**given):
     """Tensors as arrays of one dtype, data as (N, ...), and the batch axes that data share."""
-    if (batch := _ready(given, _BATCHED)) is not None:
-        return *given.values(), batch
     arrays = {name: np.asarray(value) for name, value in given.items()}
     dtype = np.result_type(*(arrays[name] for name in arrays if name not in _INTEGER))
     if dtype.kind in "iu":  # divisions and functions leave the integers
@@ -127,26 +133,25 @@ _INTEGER = ()
 _SHAPE_OF = {"dy": "y"}
 
 
-def _ready(arrays, batched):
-    """The batch axes if all is as kernels want it: one float type, one axis of samples; or None."""
-    batch = dtype = None
-    for name, array in arrays.items():
-        if type(array) is not np.ndarray:
-            return None
-        shape = array.shape
-        if name in batched:
-            lead, shape = shape[:1], shape[1:]
-            batch = lead if batch is None else batch
-            if lead != batch:
-                return None
-        if shape != SHAPES[_SHAPE_OF.get(name, name)]:
-            return None
-        if name in _INTEGER:
-            return None
-        dtype = array.dtype if dtype is None else dtype
-        if array.dtype is not dtype:
-            return None
-    return batch if batch and dtype in _FLOATS else None
+def _ready(x, beta, b):
+    """Whether all is as kernels want it: arrays of one float type, with an axis of samples."""
+    return (
+        type(x) is type(beta) is type(b) is np.ndarray
+        and x.dtype is beta.dtype is b.dtype in _FLOATS
+        and x.shape[1:] == (2, 4, 4)
+        and beta.shape == (2,)
+        and b.shape == (2,)
+    )
+
+
+def _backward_ready(dy, x, beta, b):
+    """The same, and as many samples of the upstream gradient."""
+    return (
+        _ready(x, beta, b)
+        and type(dy) is np.ndarray
+        and dy.dtype is x.dtype
+        and dy.shape == (len(x), 2, 2, 2)
+    )
 
 
 _FLOATS = np.dtype(np.float32), np.dtype(np.float64)
