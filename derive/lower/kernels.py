@@ -15,7 +15,8 @@ from dataclasses import dataclass, replace
 
 from ..machines import Machine
 from .laying import Laying
-from .patches import Blocks, listed
+from .patches import Blocks
+from .snippets import listed
 from .windowed import Windowed
 
 LEAST = 48

@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
 
-from .patches import Blocks, listed
+from .patches import Blocks
+from .snippets import listed
 from .tasks import Task
 
 LINE = 16

@@ -19,7 +19,8 @@ from dataclasses import dataclass
 from math import prod
 
 from ..bilinear import Apply, Multiply, Put, Step, Take, reads
-from .patches import Blocks, listed
+from .patches import Blocks
+from .snippets import listed
 
 HALVES = {"points": "lines", "sums": "strips", "dsums": "dstrips", "dpoints": "dlines"}
 """Values at points → what they are after, or before, the transform along the outer axis."""

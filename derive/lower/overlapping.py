@@ -14,9 +14,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from ..machines import Cost
+from ..machines import FLOAT, Cost
+from .snippets import listed
 from .tasks import Task
-from .tiles import FLOAT, start_of, windows_of
+from .tiles import start_of, windows_of
 from .windowed import Window, Windowed
 
 GAP = 16
@@ -89,22 +90,22 @@ def narrow(form: Windowed, samples: int, name: str, into: str) -> tuple[list[str
     lines, copied, shape = _copied(form, samples, name)
     rows = 1 + len(form.windows) + 1  # the axis of rows comes first
     order = [rows, *range(rows), *range(rows + 1, len(shape))]
-    opened = f"{form.kernel_as('f', 'c', 'u')}.reshape({_listed(filters, channels, first.taps)}"
+    opened = f"{form.kernel_as('f', 'c', 'u')}.reshape({listed((filters, channels, first.taps))}"
     parts = f"{opened}, {others}).swapaxes(1, 2)"
     before = [
-        f"kernel = np.zeros(({_listed(filters, first.taps, deep)}), dtype)",
-        f"kernel[..., :{depth}] = {parts}.reshape({_listed(filters, first.taps, depth)})",
+        f"kernel = np.zeros(({listed((filters, first.taps, deep))}), dtype)",
+        f"kernel[..., :{depth}] = {parts}.reshape({listed((filters, first.taps, depth))})",
         *([f"kernel[:, 0, {depth}] = {ones}  # meets the ones"] if ones else []),
         f"kernel = kernel.reshape({filters}, {first.taps * deep})",
         *lines,
-        f"copied = {copied}.transpose({_listed(*order)})",
-        f'blocks = _scratch("{name}_blocks", ({_listed(_height(form), deep, pitch)}), dtype)',
+        f"copied = {copied}.transpose({listed(order)})",
+        f'blocks = _scratch("{name}_blocks", ({listed((_height(form), deep, pitch))}), dtype)',
         *([f"blocks[:, {depth}] = 1"] if ones else []),
         f"windows = blocks[:, :{depth}, :{width}].reshape(copied.shape)",
         "# the windows of every row of outputs, where they lie",
-        f"matrices = _windows(blocks, ({_listed(first.outputs, first.taps * deep, width)}), "
-        f"({_listed(deep * pitch, pitch, 1)}))",
-        f"rows = {into}.reshape({_listed(filters, first.outputs, width)}).swapaxes(0, 1)",
+        f"matrices = _windows(blocks, ({listed((first.outputs, first.taps * deep, width))}), "
+        f"({listed((deep * pitch, pitch, 1))}))",
+        f"rows = {into}.reshape({listed((filters, first.outputs, width))}).swapaxes(0, 1)",
     ]
     return before, ["windows[...] = copied", "np.matmul(kernel, matrices, out=rows)"]
 
@@ -116,9 +117,9 @@ def kernel(form: Windowed, samples: int, name: str, upstream: str) -> tuple[list
     """
     _, _, filters, _, places = form.counts
     first, depth, width = form.windows[0], _depth(form), _width(form, samples)
-    length, sizes = _height(form) * width, _listed(first.taps, depth, filters)
-    steps = _listed(first.dilation * width, length + GAP, 1)
-    shape = _listed(first.taps, depth, samples * places)
+    length, sizes = _height(form) * width, listed((first.taps, depth, filters))
+    steps = listed((first.dilation * width, length + GAP, 1))
+    shape = listed((first.taps, depth, samples * places))
     lines, copied, _ = _copied(form, samples, name)
     before = [
         *lines,
@@ -143,7 +144,7 @@ def sums(form: Windowed) -> str:
     _, channels, filters, taps, _ = form.counts
     first = form.windows[0].taps
     sizes: Sequence[int] = (first, channels, taps // first, filters)
-    return f"sums.reshape({_listed(*sizes)}).swapaxes(0, 1)"
+    return f"sums.reshape({listed(sizes)}).swapaxes(0, 1)"
 
 
 def spread(form: Windowed) -> bool:
@@ -182,30 +183,30 @@ def wide(form: Windowed, samples: int, name: str, upstream: str) -> tuple[list[s
     plane = first.padded * width
     rows = f":{first.stride * (first.outputs - 1) + 1}" + f":{first.stride}" * (first.stride > 1)
     opened = f"{form.kernel_as('u', 'c', 'f')}"
-    order = _listed(first.taps, last.taps, channels, filters)
-    shape = _listed(filters, last.taps, first.outputs, width)
-    steps = _listed(first.outputs * long * samples, -last.dilation * samples, long * samples, 1)
+    order = listed((first.taps, last.taps, channels, filters))
+    shape = listed((filters, last.taps, first.outputs, width))
+    steps = listed((first.outputs * long * samples, -last.dilation * samples, long * samples, 1))
     deep, step = filters * last.taps, first.dilation * width
     begin = f"{first.start * width} + {step} * u" if first.start else f"{step} * u"
     before = [
         f"kernel = {opened}.reshape({order}).transpose(0, 2, 3, 1)",
         f"kernel = kernel.reshape({first.taps * channels}, {deep})",
-        f'spread = _scratch("{name}_spread", ({_listed(filters, first.outputs, long, samples)}), '
+        f'spread = _scratch("{name}_spread", ({listed((filters, first.outputs, long, samples))}), '
         "dtype)",
         f"shifted = _windows(spread, ({shape}), ({steps}), {(low - last.start) * samples})",
-        f'laid = _scratch("{name}_laid", ({_listed(deep, first.outputs * width + GAP)}), dtype)',
+        f'laid = _scratch("{name}_laid", ({listed((deep, first.outputs * width + GAP))}), dtype)',
         f"laid = laid[:, :{first.outputs * width}]",
         "# a plane for every first tap and channel; rows that are not written stay zeros",
         f'products = _scratch("{name}_products", ({first.taps}, {channels * plane}), dtype)',
-        f"rows = products.reshape({_listed(first.taps * channels, first.padded, width)})"
+        f"rows = products.reshape({listed((first.taps * channels, first.padded, width))})"
         f"[:, {rows}].swapaxes(0, 1)",
         f'planes = _scratch("{name}_planes", ({channels * plane},), dtype)',
     ]
     inside = [
         f"spread[:, :, {low} : {low + last.outputs}] = "
-        f"{upstream}.reshape({_listed(filters, first.outputs, last.outputs, samples)})",
+        f"{upstream}.reshape({listed((filters, first.outputs, last.outputs, samples))})",
         f"laid.reshape({shape})[...] = shifted",
-        f"np.matmul(kernel, laid.reshape({_listed(deep, first.outputs, width)}).swapaxes(0, 1), "
+        f"np.matmul(kernel, laid.reshape({listed((deep, first.outputs, width))}).swapaxes(0, 1), "
         "out=rows)",
         "planes[...] = 0",
         f"for u in range({first.taps}):",
@@ -213,7 +214,3 @@ def wide(form: Windowed, samples: int, name: str, upstream: str) -> tuple[list[s
         f"    planes[begin:] += products[u, : {channels * plane} - begin]",
     ]
     return before, inside
-
-
-def _listed(*values: int) -> str:
-    return ", ".join(map(str, values))

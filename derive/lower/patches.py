@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from math import prod
 
 from ..machines import FLOAT, Machine
+from .snippets import listed
 from .windowed import Window, Windowed
 
 SETS = 1024
@@ -24,11 +25,6 @@ FEW, MANY = 32, 96
 """Tiles that a transformed kernel is worth loading for, and making."""
 CLOSE, LARGE = 5 << 18, 1 << 24
 """Bytes of a transformed kernel that are read soon after, and those that are not kept."""
-
-
-def listed(values: Sequence[object]) -> str:
-    """Values with commas between them, as Python text."""
-    return ", ".join(map(str, values))
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from math import prod
 
 from ..programs import Constant
-from .planes import listed, times
 from .pools import Pool
-from .snippets import expression
+from .snippets import expression, listed, times
 from .windowed import Window
 
 CODES = 256

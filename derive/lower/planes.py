@@ -8,11 +8,14 @@ What such a run finds between the windows is never used.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from math import prod
 
 from .pools import Pool, overlaps
+from .snippets import indented as indented
+from .snippets import listed as listed
+from .snippets import plus as plus
+from .snippets import times as times
 from .windowed import Window
 
 
@@ -219,25 +222,3 @@ def covers(window: Window) -> bool:
         for u in range(window.taps)
     }
     return set(range(window.size)) <= read
-
-
-def plus(text: str, number: int) -> str:
-    """``text + number`` without a zero."""
-    if number == 0:
-        return text
-    return f"{text} + {number}" if number > 0 else f"{text} - {-number}"
-
-
-def times(number: int, text: str) -> str:
-    """``number * text`` without a one."""
-    return f"{number} * {text}" if number > 1 else text
-
-
-def listed(values: Iterable[object]) -> str:
-    """With commas between them."""
-    return ", ".join(map(str, values))
-
-
-def indented(lines: list[str]) -> list[str]:
-    """One level deeper."""
-    return [f"    {line}" for line in lines]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from textwrap import dedent, indent
 
 from ..programs import (
@@ -74,6 +74,28 @@ def nested(loops: Sequence[tuple[str, str]], body: str, depth: int = 0) -> str:
     for variable, over in reversed(loops):
         text = f"for {variable} in {over}:\n{indent(text, '    ')}"
     return indent(text, "    " * depth)
+
+
+def listed(values: Iterable[object]) -> str:
+    """With commas between them; ``()``, the shape of a single number, if there are none."""
+    return ", ".join(map(str, values)) or "()"
+
+
+def plus(text: str, number: int) -> str:
+    """``text + number`` without a zero."""
+    if number == 0:
+        return text
+    return f"{text} + {number}" if number > 0 else f"{text} - {-number}"
+
+
+def times(number: int, text: str) -> str:
+    """``number * text`` without a one."""
+    return f"{number} * {text}" if number > 1 else text
+
+
+def indented(lines: Iterable[str]) -> list[str]:
+    """One level deeper."""
+    return [f"    {line}" for line in lines]
 
 
 def expression(text: str) -> Array:

@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import prod
 
+from ..machines import FLOAT as FLOAT
 from ..machines import Machine
+from .snippets import listed
 from .tasks import Task
 from .windowed import Windowed
-
-FLOAT = 4
-"""Bytes of the numbers that tiles are sized for."""
 
 FILLED = 4
 """Caches that columns may fill: a small tile would stay closer, but every tile is a product more
@@ -141,11 +140,11 @@ def windows_of(form: Windowed, buffer: str, rows: int) -> list[str]:
     if groups > 1:
         shape, steps, lead = [groups, *shape], [channels * prod(sizes), *steps], [groups, channels]
     inner = ", ".join(f"{w.low} : {w.low + w.size}" for w in form.windows)
-    room = f"({_listed([*lead, *sizes])}), dtype)"
+    room = f"({listed([*lead, *sizes])}), dtype)"
     return [
         f'padded = _scratch("{buffer}", {room}' if buffer else f"padded = np.zeros({room}",
         f"inner = padded[{':, ' * len(lead)}{inner}]",
-        f"shape, steps = ({_listed(shape)}), ({_listed(steps)})",
+        f"shape, steps = ({listed(shape)}), ({listed(steps)})",
     ]
 
 
@@ -161,7 +160,3 @@ def start_of(form: Windowed, row: str = "") -> str:
 def _strides(form: Windowed) -> list[int]:
     sizes = [w.padded for w in form.windows]
     return [prod(sizes[k + 1 :]) for k in range(len(sizes))]
-
-
-def _listed(values: list[int]) -> str:
-    return ", ".join(map(str, values))

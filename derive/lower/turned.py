@@ -12,8 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..programs import Function
-from .planes import indented, listed
-from .snippets import snippet
+from .snippets import indented, listed, snippet
 from .tasks import Routine, Task
 from .windowed import Window, Windowed
 

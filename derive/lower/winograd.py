@@ -16,7 +16,8 @@ from ..bilinear import Apply, Multiply, Put, Step, Take, reads
 from .kernels import Kernels, Slopes
 from .laying import BUFFERS, Laying
 from .nested import Nested
-from .patches import Axis, Blocks, listed
+from .patches import Axis, Blocks
+from .snippets import listed
 from .tasks import Task
 from .transforms import matrices, named
 from .windowed import Windowed

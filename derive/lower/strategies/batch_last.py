@@ -17,17 +17,17 @@ Where windows overlap along the first axis, they are not copied along it (:mod:`
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from math import prod
 
-from ...machines import Cost
+from ...machines import FLOAT, Cost
 from ...programs import Function
 from .. import overlapping
 from ..overlapping import GAP, overlap
-from ..snippets import nested, snippet
+from ..snippets import listed, nested, snippet
 from ..tasks import Routine, Task
-from ..tiles import FLOAT, start_of, windows_of
+from ..tiles import start_of, windows_of
 from ..windowed import Window, Windowed, totals
 
 NAME = "batch_last"
@@ -215,8 +215,8 @@ def _columns(form: Windowed, task: Task, name: str, ones: bool) -> tuple[list[st
 
 def _turn(form: Windowed) -> list[str]:
     """Lines that turn eight samples."""
-    sizes = _listed([form.counts[1], *(w.size for w in form.windows)])
-    order = _listed([*range(1, len(form.windows) + 2), 0])
+    sizes = listed([form.counts[1], *(w.size for w in form.windows)])
+    order = listed([*range(1, len(form.windows) + 2), 0])
     samples = f"{form.wide}[n : n + {BLOCK}].reshape(count, {sizes})"
     return [f"inner[..., :count] = {samples}.transpose({order})", "inner[..., count:] = 0"]
 
@@ -248,7 +248,7 @@ def _narrow(task: Task, form: Windowed, targets: tuple[str, ...], name: str) -> 
     back = f"made.reshape({filters}, {places}, {BLOCK})[..., :count].transpose(2, 0, 1)"
     inside = [*_turn(form), *inside, f"{target}[n : n + {BLOCK}] = {back}"]
     given = [name for name in (form.wide, form.kernel, form.bias) if name]
-    return before, inside, [f"{target}.reshape(N, {_listed(task.shape(target))})"], given
+    return before, inside, [f"{target}.reshape(N, {listed(task.shape(target))})"], given
 
 
 def _narrow_tiled(task: Task, form: Windowed, name: str) -> tuple[list[str], list[str]]:
@@ -270,7 +270,7 @@ def _narrow_tiled(task: Task, form: Windowed, name: str) -> tuple[list[str], lis
 def _kernel(task: Task, form: Windowed, targets: tuple[str, ...], name: str) -> Lines:
     """The columns of each tile times dy of the same places."""
     ones = targets[1] == totals(task.statements, form)
-    shape = [_listed(task.shape(t)) for t in targets]
+    shape = [listed(task.shape(t)) for t in targets]
     if overlap(form, BLOCK, task):
         before, inside = overlapping.kernel(form, BLOCK, name[1:], "upstream")
         results = [f"{form.kernel_from(overlapping.sums(form), 'cuf')}.reshape({shape[0]})"]
@@ -304,7 +304,7 @@ def _wide(task: Task, form: Windowed, targets: tuple[str, ...], name: str) -> Li
     _, channels, filters, taps, _ = form.counts
     size, last = channels * _plane(form), windows[-1]
     padded = [w.padded for w in windows]
-    grid = f"products.reshape({channels * taps}, {_listed([*padded[:-1], BLOCK * padded[-1]])})"
+    grid = f"products.reshape({channels * taps}, {listed([*padded[:-1], BLOCK * padded[-1]])})"
     steps = windows[0].stride
     rows = f":{steps * (windows[0].outputs - 1) + 1}" + (f":{steps}" if steps > 1 else "")
     written, share = f"{grid}[:, :{BLOCK * last.outputs}]", "upstream"
@@ -318,31 +318,31 @@ def _wide(task: Task, form: Windowed, targets: tuple[str, ...], name: str) -> Li
         f'products = _scratch("{name[1:]}_products", ({taps}, {size}), dtype)',
         f"rows = {written}",
         f'planes = _scratch("{name[1:]}_planes", ({size},), dtype)',
-        f"{target} = np.empty((N, {_listed([channels, *(w.size for w in windows)])}), dtype)",
+        f"{target} = np.empty((N, {listed([channels, *(w.size for w in windows)])}), dtype)",
     ]
     ends = "".join(f"{w.low} : {w.low + w.size}, " for w in windows)
-    back = f"planes.reshape({_listed([channels, *padded, BLOCK])})[:, {ends}:count]"
-    order = _listed([len(windows) + 1, *range(len(windows) + 1)])
+    back = f"planes.reshape({listed([channels, *padded, BLOCK])})[:, {ends}:count]"
+    order = listed([len(windows) + 1, *range(len(windows) + 1)])
     inside = [
         f"np.matmul(taps, {share}, out=rows)",
         "planes[...] = 0",
         *_added(form, size),
         f"{target}[n : n + {BLOCK}] = {back}.transpose({order})",
     ]
-    result = f"{target}.reshape(N, {_listed(task.shape(target))})"
+    result = f"{target}.reshape(N, {listed(task.shape(target))})"
     return before, inside, [result], [form.kernel]
 
 
 def _wide_spread(task: Task, form: Windowed, target: str, name: str) -> Lines:
     """The taps of the last axis are summed by the product, only the first axis's are added."""
     before, inside = overlapping.wide(form, BLOCK, name[1:], "turned")
-    sizes = _listed([form.counts[1], *(w.size for w in form.windows)])
+    sizes = listed([form.counts[1], *(w.size for w in form.windows)])
     before.append(f"{target} = np.empty((N, {sizes}), dtype)")
     ends = "".join(f"{w.low} : {w.low + w.size}, " for w in form.windows)
-    padded = _listed([form.counts[1], *(w.padded for w in form.windows), BLOCK])
+    padded = listed([form.counts[1], *(w.padded for w in form.windows), BLOCK])
     back = f"planes.reshape({padded})[:, {ends}:count].transpose(3, 0, 1, 2)"
     inside = [*inside, f"{target}[n : n + {BLOCK}] = {back}"]
-    result = f"{target}.reshape(N, {_listed(task.shape(target))})"
+    result = f"{target}.reshape(N, {listed(task.shape(target))})"
     return before, inside, [result], [form.kernel]
 
 
@@ -357,7 +357,3 @@ def _added(form: Windowed, size: int) -> list[str]:
     adding = f"begin = {begin}\nplanes[begin:] += products[{tap}, : {size} - begin]"
     loops = [(k, f"range({w.taps})") for k, w in zip(letters, windows, strict=True)]
     return nested(loops, adding).split("\n")
-
-
-def _listed(values: Sequence[int]) -> str:
-    return ", ".join(map(str, values)) or "()"

@@ -13,16 +13,16 @@ time, so that their planes stay in the cache.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from math import prod
 
-from ...machines import Cost
+from ...machines import FLOAT, Cost
 from ...programs import Function
 from ..rooms import room, sample, whole
-from ..snippets import snippet
+from ..snippets import listed, snippet
 from ..tasks import Routine, Task
-from ..tiles import FLOAT, sliced
+from ..tiles import sliced
 from ..windowed import Windowed
 
 NAME = "cascade"
@@ -104,7 +104,7 @@ def lower(task: Task, targets: tuple[str, ...]) -> Routine:
         f"N, dtype = len({dy}), {dy}.dtype",
         f"kernel, taps, inner, rows, products, stages, made = _room({name}_room, dtype)",
         f"taps[...] = {_kernel(form, block)[0]}",
-        f"{target} = np.empty((N, {_listed(shape)}), dtype)",
+        f"{target} = np.empty((N, {listed(shape)}), dtype)",
         "for n in range(N):",
         f"    inner[...] = {sample(task, dy, given)}",
         *(f"    {line}" for line in _sample(form, block, target)),
@@ -148,14 +148,14 @@ def _kernel(form: Windowed, block: int) -> tuple[str, str]:
     turned = replace(form, windows=form.windows[::-1])
     if block == channels:
         text, sizes = turned.kernel_axes("ucf")
-        return text, f"kernel.reshape({_listed(sizes)})"
+        return text, f"kernel.reshape({listed(sizes)})"
     text, sizes = turned.kernel_axes("cuf")
     taps = sizes[len(form.channels) : len(sizes) - len(form.filters)]
     parts = (channels // block, block, *taps, filters)
     k = len(taps)
-    view = f"kernel.reshape({_listed([channels // block, *taps, block, filters])})"
+    view = f"kernel.reshape({listed([channels // block, *taps, block, filters])})"
     axes = [0, k + 1, *range(1, k + 1), k + 2]
-    return f"{text}.reshape({_listed(parts)})", f"{view}.transpose({_listed(axes)})"
+    return f"{text}.reshape({listed(parts)})", f"{view}.transpose({listed(axes)})"
 
 
 def _room(form: Windowed, task: Task, name: str) -> Function:
@@ -165,18 +165,18 @@ def _room(form: Windowed, task: Task, name: str) -> Function:
     lead, (m, n) = ([channels // block] if block < channels else []), _slices(form, task)
     depth, inside = taps * block, "".join(f", :{w.outputs}" for w in windows[1:])
     given, made = f"padded.reshape({filters}, {length})", f"taken[:, :{length}]"
-    matrix = _listed([*lead, depth, filters])
+    matrix = listed([*lead, depth, filters])
     if m < depth:
-        matrix = _listed([*lead, depth // m, m, filters])
+        matrix = listed([*lead, depth // m, m, filters])
         made = f"taken.reshape({depth // m}, {m}, {plane})[..., :{length}]"
     elif n < length:
         given = f"padded.reshape({filters}, {length // n}, {n}).swapaxes(0, 1)"
         made += f".reshape({depth}, {length // n}, {n}).swapaxes(0, 1)"
     sizes = [filters, windows[0].outputs, *(w.padded for w in windows[1:])]
     body = [
-        f"kernel = np.zeros(({_listed([*lead, depth, filters])}), dtype)",
+        f"kernel = np.zeros(({listed([*lead, depth, filters])}), dtype)",
         f"taps = {_kernel(form, block)[1]}",
-        f"padded = np.zeros(({_listed(sizes)}), dtype)",
+        f"padded = np.zeros(({listed(sizes)}), dtype)",
         f"inner = padded[:, :{inside}]",
         f"rows = {given}",
         f"taken = np.zeros(({depth}, {plane}), dtype)",
@@ -215,9 +215,5 @@ def _stages(form: Windowed, block: int) -> list[str]:
         "# a shift is a view that starts earlier, where the share before ends in zeros",
         *lines,
         f"stages = ({', '.join(stages)},)",
-        f"made = {whole}.reshape({_listed([block, *padded])})[:, {ends}]",
+        f"made = {whole}.reshape({listed([block, *padded])})[:, {ends}]",
     ]
-
-
-def _listed(values: Sequence[int]) -> str:
-    return ", ".join(map(str, values))

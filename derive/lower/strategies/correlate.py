@@ -10,12 +10,12 @@ ones adds up dy itself: the bias's gradient comes along.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from ...machines import Cost
 from ...programs import Function
 from ..rooms import room, sample
-from ..snippets import snippet
+from ..snippets import listed, snippet
 from ..tasks import Routine, Task
 from ..tiles import Tiles, sliced_rows, start_of, windows_of
 from ..windowed import Windowed, totals
@@ -67,12 +67,12 @@ def lower(task: Task, targets: tuple[str, ...]) -> Routine:
     name = task.function("_".join(targets), NAME)
     lead = [groups] if groups > 1 else []
     x, dy = form.wide, form.narrow
-    narrow = f"{dy}.reshape(N, {_listed([*lead, filters, places])})"
+    narrow = f"{dy}.reshape(N, {listed([*lead, filters, places])})"
     body = [
         f"N, dtype = len({x}), {x}.dtype",
         f"{', '.join(_names(tiles, held, rows))} = _room({name}_room, dtype)",
         f"by_place = {narrow}.swapaxes(-1, -2)",
-        f"total = np.zeros(({_listed([*lead, held, filters])}), dtype)",
+        f"total = np.zeros(({listed([*lead, held, filters])}), dtype)",
         "for n in range(N):",
         f"    inner[...] = {sample(task, x, [*lead, channels, *(w.size for w in form.windows)])}",
         *_tile(form, tiles, held, rows),
@@ -147,10 +147,10 @@ def _room(form: Windowed, tiles: Tiles, name: str, deep: int, held: int, rows: i
     else:
         names[1] = "(padded, shape, steps)"
     lines += [
-        f"columns = np.zeros(({_listed([*lead, held, tiles.places])}), dtype)",
+        f"columns = np.zeros(({listed([*lead, held, tiles.places])}), dtype)",
         *([f"columns[{depth}] = 1"] if deep > depth else []),
         f"windows = {f'columns[:{depth}]' if held > depth else 'columns'}.reshape(shape)",
-        f"part = np.zeros(({_listed([*lead, held, filters])}), dtype)",
+        f"part = np.zeros(({listed([*lead, held, filters])}), dtype)",
     ]
     if rows < held:
         count = held // rows
@@ -190,7 +190,3 @@ def _results(task: Task, targets: tuple[str, ...], form: Windowed, held: int) ->
         return [*lines, f"return {targets[0]}"]
     bias = ", ".join(map(str, task.shape(targets[1])))
     return [*lines, f"return {targets[0]}, total[{depth}].reshape({bias})"]
-
-
-def _listed(values: Sequence[int]) -> str:
-    return ", ".join(map(str, values))

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ...machines import Cost
-from ..planes import listed, times
+from ..snippets import listed, times
 from ..tasks import Routine, Task
 from ..turned import GAP, LARGEST, MOST, Lines, axes, given, offered, routine, slices, taken
 from ..windowed import Windowed, totals

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ...machines import Cost
-from ..planes import indented, listed, plus, times
+from ..snippets import indented, listed, plus, times
 from ..tasks import Routine, Task
 from ..turned import GAP, LARGEST, MOST, Lines, axes, given, offered, routine, slices, taken
 from ..windowed import Windowed

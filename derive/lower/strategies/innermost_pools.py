@@ -17,9 +17,9 @@ from math import prod
 
 from ...machines import Cost
 from ...programs import Function
-from ..planes import covers, indented, listed, plus, times
+from ..planes import covers
 from ..pools import Pool, overlaps, reduced, returned
-from ..snippets import nested, snippet
+from ..snippets import indented, listed, nested, plus, snippet, times
 from ..tasks import Routine, Task
 from ..turned import MOST, given
 from ..windowed import Window

@@ -10,15 +10,14 @@ next tap. The products of a remainder are summed, then laid down s entries apart
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from math import prod
 
-from ...machines import Cost
+from ...machines import FLOAT, Cost
 from ...programs import Function
-from ..snippets import nested, snippet
+from ..snippets import listed, nested, snippet
 from ..tasks import Routine, Task
-from ..tiles import FLOAT
 from ..windowed import Window, Windowed
 
 NAME = "phases"
@@ -126,22 +125,22 @@ def lower(task: Task, targets: tuple[str, ...]) -> Routine:
     name, dy = task.function(target, NAME), form.narrow
     made = channels * rows * prod(axis.padded for axis in axes[1:])
     inner = ", ".join(f"{a.low} : {a.low + a.window.outputs}" for a in axes)
-    taps = _listed([*(w.taps for w in form.windows), filters, channels])
-    reverse = _listed(["::-1"] * len(axes))
+    taps = listed([*(w.taps for w in form.windows), filters, channels])
+    reverse = listed(["::-1"] * len(axes))
     body = [
         f"N, dtype = len({dy}), {dy}.dtype",
         f"turned = np.ascontiguousarray({form.kernel_as('u', 'f', 'c')}).reshape({taps})",
         f"turned = turned[{reverse}]",
         "# a further row, in which the last runs end",
-        f'padded = _scratch("{name[1:]}_padded", ({_listed([filters, *_sizes(axes)])}), dtype)',
+        f'padded = _scratch("{name[1:]}_padded", ({listed([filters, *_sizes(axes)])}), dtype)',
         f"inner = padded[:, {inner}]",
         f'products = _scratch("{name[1:]}", ({prod(a.most for a in axes) * made},), dtype)',
         f'sums = _scratch("{name[1:]}_sums", ({made},), dtype)',
-        f"{target} = np.empty((N, {_listed([channels, *(w.size for w in form.windows)])}), dtype)",
+        f"{target} = np.empty((N, {listed([channels, *(w.size for w in form.windows)])}), dtype)",
         "for n in range(N):",
         f"    inner[...] = {dy}[n].reshape(inner.shape)",
         _phases(form, axes, rows, target),
-        f"return {target}.reshape(N, {_listed(task.shape(target))})",
+        f"return {target}.reshape(N, {listed(task.shape(target))})",
     ]
     doc = (
         f"{target}: for every remainder of the stride the entries that far apart, a convolution of "
@@ -185,14 +184,14 @@ def _phases(form: Windowed, axes: list[Axis], rows: int, target: str) -> str:
     known, count = ", ".join(names), " * ".join(names)
     places = "into.shape[1]" + (f" * {steps[0]}" if steps[0] > 1 else "")
     within = "".join(f", :into.shape[{k}]" for k in range(2, len(axes) + 1))
-    shape = _listed([channels, "into.shape[1]", *sizes[1:]])
+    shape = listed([channels, "into.shape[1]", *sizes[1:]])
     body = f"""
-taps = turned[{_listed([axis.chosen(a) for a, axis in zip(LETTERS, axes, strict=False)])}]
+taps = turned[{listed([axis.chosen(a) for a, axis in zip(LETTERS, axes, strict=False)])}]
 {known} = taps.shape[{":-2" if len(axes) > 1 else "0"}]
-into = {target}[n, :, {_listed(_spans(axes, 0 if whole else rows))}]
+into = {target}[n, :, {listed(_spans(axes, 0 if whole else rows))}]
 count, places = {count}, {places}
 start = {_start(axes, steps, "" if whole else " + top")}
-runs = _windows(padded, ({known}, {filters}, places), ({_listed([*steps, prod(sizes), 1])}), start)
+runs = _windows(padded, ({known}, {filters}, places), ({listed([*steps, prod(sizes), 1])}), start)
 made = products[: count * {channels} * places]
 np.matmul(taps.swapaxes(-1, -2), runs, out=made.reshape({known}, {channels}, places))
 total = sums[: {channels} * places]
@@ -222,7 +221,3 @@ def _start(axes: list[Axis], steps: list[int], moved: str) -> str:
         start = axis.start(a, taps) + ("" if starts else moved)
         starts.append(f"{step} * ({start})" if step > 1 else start)
     return " + ".join(starts)
-
-
-def _listed(values: Sequence[int | str]) -> str:
-    return ", ".join(map(str, values))

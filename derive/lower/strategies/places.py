@@ -18,10 +18,10 @@ from math import prod
 from ...machines import Cost
 from ...programs import Function
 from ..places import CODES, Places
-from ..planes import blocks, each_block, indented, listed, times
+from ..planes import blocks, each_block
 from ..pools import Pool, returned
 from ..rooms import room
-from ..snippets import nested, snippet
+from ..snippets import indented, listed, nested, snippet, times
 from ..tasks import Routine, Task
 
 NAME = "places"

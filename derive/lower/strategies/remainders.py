@@ -11,13 +11,13 @@ added up.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from math import prod
 
 from ...machines import Cost, Machine
 from ...programs import Function
-from ..snippets import nested, snippet
+from ..snippets import listed, nested, snippet
 from ..tasks import Routine, Task
 from ..tiles import THIN
 from ..windowed import Window, Windowed
@@ -165,16 +165,16 @@ def lower(task: Task, targets: tuple[str, ...]) -> Routine:
     loops = [(k, axis.window.stride) for k, axis in zip("ab", axes, strict=True)]
     body = [
         f"N, dtype = len({dy}), {dy}.dtype",
-        f"slopes = {dy}.reshape(N, {filters}, {_listed([a.window.outputs for a in axes])})",
+        f"slopes = {dy}.reshape(N, {filters}, {listed([a.window.outputs for a in axes])})",
         *_kernels(layout),
-        f'moved = _scratch("{name[1:]}_moved", ({_listed(layout.moved)}), dtype)',
+        f'moved = _scratch("{name[1:]}_moved", ({listed(layout.moved)}), dtype)',
         f'products = _scratch("{name[1:]}", ({made},), dtype)',
-        f"{target} = np.empty((N, {channels}, {_listed([a.window.size for a in axes])}), dtype)",
+        f"{target} = np.empty((N, {channels}, {listed([a.window.size for a in axes])}), dtype)",
         *_tables(layout),
         "for n in range(N):",
         *(f"    {line}" for line in _moves(layout)),
         nested([(k, f"range({s})") for k, s in loops if s > 1], _steps(layout, target), 1),
-        f"return {target}.reshape(N, {_listed(task.shape(target))})",
+        f"return {target}.reshape(N, {listed(task.shape(target))})",
     ]
     doc = (
         f"{target}: for every remainder of the stride the entries that far apart, as products with "
@@ -198,9 +198,9 @@ def _kernels(layout: Layout) -> list[str]:
     rows, columns = layout.first.window.taps, last.window.taps
     lines = [
         f"taps = {form.kernel_as('u', 'c', 'f')}"
-        f".reshape({_listed([rows, columns, channels, filters])})",
+        f".reshape({listed([rows, columns, channels, filters])})",
         "# along the last axis those of a remainder side by side, the last one first",
-        f"kernels = np.empty(({_listed([rows, channels, columns, filters])}), dtype)",
+        f"kernels = np.empty(({listed([rows, channels, columns, filters])}), dtype)",
     ]
     begin = 0
     for b in range(last.window.stride):
@@ -224,7 +224,7 @@ def _tables(layout: Layout) -> list[str]:
         begin += len(last.taps(b))
     lines = ["# for every remainder its first tap here, how many there are, where in dy they start"]
     for name, own, found in (("rows", ROW, rows), ("columns", COLUMN, columns)):
-        lines.append(f"{name} = {_listed(found)}" if len(found) > 1 else f"{own} = {found[0]}")
+        lines.append(f"{name} = {listed(found)}" if len(found) > 1 else f"{own} = {found[0]}")
     return lines
 
 
@@ -270,7 +270,7 @@ def _steps(layout: Layout, target: str) -> str:
         lines += ["for e in range(1, high):", "    made[0] += made[e]"]
     laid = f"made[0].reshape({channels}, {layout.first.length}, {columns})"
     lines += [
-        f"into = {target}[n, :, {_listed(spans)}]",
+        f"into = {target}[n, :, {listed(spans)}]",
         f"into[...] = {laid}[:, : into.shape[1], : into.shape[2]]",
     ]
     return "\n".join(lines)
@@ -278,7 +278,3 @@ def _steps(layout: Layout, target: str) -> str:
 
 def _divisors(number: int) -> list[int]:
     return [d for d in range(1, number + 1) if number % d == 0]
-
-
-def _listed(values: Sequence[object]) -> str:
-    return ", ".join(map(str, values))

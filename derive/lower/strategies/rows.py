@@ -17,7 +17,7 @@ from math import prod
 from ...machines import FLOAT, Cost
 from ...programs import Function
 from ..rooms import room, sample
-from ..snippets import snippet
+from ..snippets import listed, snippet
 from ..tasks import Routine, Task
 from ..tiles import starts
 from ..windowed import Window, Windowed
@@ -137,15 +137,15 @@ def lower(task: Task, targets: tuple[str, ...]) -> Routine:
     blocks = Blocks.of(task, form)
     name, shape = task.function(target, NAME), task.shape(target)
     filters, outputs = form.counts[2], form.windows[0].outputs
-    whole = f"(N, {_listed(shape)})"
+    whole = f"(N, {listed(shape)})"
     given = (form.counts[1], *(w.size for w in form.windows))
     if blocks.filters < filters:
         apart = (filters // blocks.filters, blocks.filters, outputs, blocks.width)
-        rows = f"{target}.reshape(N, {_listed(apart)}).swapaxes(2, 3)"
+        rows = f"{target}.reshape(N, {listed(apart)}).swapaxes(2, 3)"
     elif shape == (filters, outputs, blocks.width):
         rows = f"{target}.swapaxes(1, 2)"
     else:
-        rows = f"{target}.reshape(N, {_listed((filters, outputs, blocks.width))}).swapaxes(1, 2)"
+        rows = f"{target}.reshape(N, {listed((filters, outputs, blocks.width))}).swapaxes(1, 2)"
     body = [
         f"N, dtype = len({form.wide}), {form.wide}.dtype",
         f"kernel, taps, {'bias, ' * bool(form.bias)}inner, {_windows_name(blocks)}, windows, "
@@ -190,12 +190,12 @@ def _kernel(blocks: Blocks) -> list[str]:
     if turned.startswith(f"{form.kernel}.reshape("):
         turned = form.kernel
     whole, left = divmod(taps, stride)
-    shape = _listed((filters, channels, whole, stride, rest))
+    shape = listed((filters, channels, whole, stride, rest))
     if not left:
         lines = [f"taps[...] = {turned}.reshape({shape})"]
     else:
         lines = [
-            f"turned = {turned}.reshape({_listed((filters, channels, taps, rest))})",
+            f"turned = {turned}.reshape({listed((filters, channels, taps, rest))})",
             f"taps[:, :, :{whole}] = turned[:, :, :{whole * stride}].reshape({shape})",
             f"taps[:, :, {whole}, :{left}] = turned[:, :, {whole * stride}:]",
         ]
@@ -214,22 +214,22 @@ def _room(blocks: Blocks, name: str) -> Function:
     ones = bool(form.bias)
     within = f"[:, :, :{size}]" if ones else ""
     names = ["matrix", "taps", *(["bias"] if ones else []), "inner", _windows_name(blocks)]
-    shape = _listed((blocks.rows, blocks.depth, blocks.width))
+    shape = listed((blocks.rows, blocks.depth, blocks.width))
     body = [
-        f"kernel = np.zeros(({_listed((filters, own, blocks.block))}), dtype)",
-        f"matrix = kernel.reshape({_listed((*lead, blocks.filters, own * blocks.block))})"
+        f"kernel = np.zeros(({listed((filters, own, blocks.block))}), dtype)",
+        f"matrix = kernel.reshape({listed((*lead, blocks.filters, own * blocks.block))})"
         f"[..., :{blocks.depth}]",
         f"taps = kernel{within}.reshape("
-        f"{_listed((filters, own, blocks.first.stride, channels, rest))}).transpose(0, 3, 1, 2, 4)",
+        f"{listed((filters, own, blocks.first.stride, channels, rest))}).transpose(0, 3, 1, 2, 4)",
         *(["# the first row of ones is enough; the others meet zeros"] if ones else []),
         *([f"bias = kernel[:, 0, {size}]"] if ones else []),
         "# only the sample itself is ever written",
-        f"padded = np.zeros(({_listed((channels, *(w.padded for w in windows)))}), dtype)",
+        f"padded = np.zeros(({listed((channels, *(w.padded for w in windows)))}), dtype)",
         f"inner = padded[:, {inner}]",
         *([f"copied = {_copied(blocks)}"] if blocks.count == 1 else []),
         f"blocks = np.{'ones' if ones else 'zeros'}("
-        f"({_listed((high, blocks.block, blocks.width))}), dtype)",
-        f"windows = blocks{f'[:, :{size}]' if ones else ''}.reshape({_listed(_shape(blocks))})",
+        f"({listed((high, blocks.block, blocks.width))}), dtype)",
+        f"windows = blocks{f'[:, :{size}]' if ones else ''}.reshape({listed(_shape(blocks))})",
         "# the matrices of neighbouring rows overlap",
         f"matrices = _windows(blocks, ({shape}), "
         f"({blocks.block * blocks.width}, {blocks.width}, 1))",
@@ -258,7 +258,7 @@ def _copied(blocks: Blocks, moving: str = "") -> str:
     moved = f"{along[0]} * {moving}" if moving else ""
     begin = " + ".join([*([str(start)] if start else []), *([moved] if moved else [])])
     tail = f", {begin}" if begin else ""
-    return f"_windows(padded, ({_listed(_shape(blocks))}), ({_listed(along)}){tail})"
+    return f"_windows(padded, ({listed(_shape(blocks))}), ({listed(along)}){tail})"
 
 
 def _tiles(blocks: Blocks) -> list[str]:
@@ -271,7 +271,3 @@ def _tiles(blocks: Blocks) -> list[str]:
         f"        windows[...] = {_copied(blocks, 'top')}",
         f"        np.matmul(kernel, matrices, out=rows[n, {sliced}top : top + {blocks.rows}])",
     ]
-
-
-def _listed(values: tuple[int, ...] | list[int]) -> str:
-    return ", ".join(map(str, values))

@@ -16,10 +16,10 @@ from math import prod
 
 from ...machines import Cost
 from ...programs import Constant, Function
-from ..planes import blocks, each_block, indented, listed, times
+from ..planes import blocks, each_block
 from ..pools import Pool, reduced
 from ..rooms import room
-from ..snippets import expression, snippet
+from ..snippets import expression, indented, listed, snippet, times
 from ..tasks import Routine, Task
 from ..windowed import Window
 

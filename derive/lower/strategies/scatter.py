@@ -14,11 +14,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from math import prod
 
-from ...machines import Cost
+from ...machines import FLOAT, Cost
 from ...programs import Function
-from ..snippets import nested, snippet
+from ..snippets import listed, nested, snippet
 from ..tasks import Routine, Task
-from ..tiles import FLOAT
 from ..windowed import Window, Windowed
 
 NAME = "scatter"
@@ -100,14 +99,14 @@ def lower(task: Task, targets: tuple[str, ...]) -> Routine:
         f"kernel = {form.kernel_as('cu', 'f')}",
         f'rows = _scratch("{name[1:]}_rows", ({filters}, {outputs}, {row}), dtype)',
         f'products = _scratch("{name[1:]}_products", ({channels}, {tapped}, {rows * row}), dtype)',
-        f'planes = _scratch("{name[1:]}_planes", ({_listed([*strides, channels, length])}), dtype)',
-        f"{target} = np.empty((N, {_listed([channels, *(w.size for w in form.windows)])}), dtype)",
+        f'planes = _scratch("{name[1:]}_planes", ({listed([*strides, channels, length])}), dtype)',
+        f"{target} = np.empty((N, {listed([channels, *(w.size for w in form.windows)])}), dtype)",
         "for n in range(N):",
         f"    rows[:, :, :{wide}] = {dy}[n].reshape({filters}, {outputs}, {wide})",
         "    planes[...] = 0",
         *_tiles(form, axes, rows, row),
         *_interleaved(form, axes, row, target),
-        f"return {target}.reshape(N, {_listed(task.shape(target))})",
+        f"return {target}.reshape(N, {listed(task.shape(target))})",
     ]
     doc = (
         f"{target} = Σ over taps of kernelᵀ · {dy}, each product added to the entry that its tap "
@@ -166,7 +165,7 @@ def _interleaved(form: Windowed, axes: list[Planes], row: int, target: str) -> l
     """The planes in the order of the target, without what lies around it."""
     channels, windows = form.counts[1], form.windows
     strides = [w.stride for w in windows if w.stride > 1]
-    shape = _listed([*strides, channels, *(a.length for a in axes)])
+    shape = listed([*strides, channels, *(a.length for a in axes)])
     skipped = ":, " * len(strides)
     lines = [f"    grid = planes[{skipped}:, :{axes[0].length * row}].reshape({shape})"]
     letters = dict(zip(range(len(windows)), "ab", strict=False))
@@ -186,7 +185,3 @@ def _interleaved(form: Windowed, axes: list[Planes], row: int, target: str) -> l
         out.append(f"{a}::{s}")
     source = f"grid[{''.join(p + ', ' for p in planes)}:, {', '.join(into)}]"
     return [*lines, nested(loops, f"{target}[n, :, {', '.join(out)}] = {source}", 1)]
-
-
-def _listed(values: list[int] | tuple[int, ...]) -> str:
-    return ", ".join(map(str, values))

@@ -15,9 +15,9 @@ from math import prod
 
 from ...machines import Cost
 from ...programs import Function
-from ..planes import blocks, each_block, indented, listed, plus, times
+from ..planes import blocks, each_block
 from ..pools import Pool, reduced
-from ..snippets import snippet
+from ..snippets import indented, listed, plus, snippet, times
 from ..tasks import Routine, Task
 from ..windowed import Window
 

@@ -16,7 +16,7 @@ from math import prod
 from ...machines import Cost
 from ...programs import Function
 from ..rooms import room, sample
-from ..snippets import snippet
+from ..snippets import listed, snippet
 from ..tasks import Routine, Task
 from ..windowed import Windowed, totals
 
@@ -100,11 +100,11 @@ def lower(task: Task, targets: tuple[str, ...]) -> Routine:
     form, name = _form(task, targets), task.function("_".join(targets), NAME)
     _, channels, filters, _, places = form.counts
     x, dy, first, rows = form.wide, form.narrow, form.windows[0].taps, _slice(form, task)
-    sums = _listed(first, _depth(form) // rows, rows, filters)
+    sums = listed((first, _depth(form) // rows, rows, filters))
     wide = [channels, *(w.size for w in form.windows)]
     dw = form.kernel_from("sums", "tcvf")
     if _own(form) != task.shape(targets[0]):
-        dw += f".reshape({_listed(*task.shape(targets[0]))})"
+        dw += f".reshape({listed(task.shape(targets[0]))})"
     both = len(targets) > 1
     body = [
         f"N, dtype = len({dy}), {dy}.dtype",
@@ -122,7 +122,7 @@ def lower(task: Task, targets: tuple[str, ...]) -> Routine:
         total = f"{dy}.reshape({f'N * {filters}' if filters > 1 else 'N'}, {places}).dot(ones)"
         body.append(f"{targets[1]} = np.add.reduce({total}.reshape(N, {filters}), axis=0)")
         if task.shape(targets[1]) != (filters,):
-            body[-1] += f".reshape({_listed(*task.shape(targets[1]))})"
+            body[-1] += f".reshape({listed(task.shape(targets[1]))})"
     body.append(f"return {', '.join(targets)}")
     doc = (
         f"{', '.join(targets)}: windows of {x} along all axes but the first, then a product for "
@@ -151,22 +151,18 @@ def _room(form: Windowed, rows: int, name: str, *, both: bool) -> Function:
     begin = sum(w.start * s for w, s in zip(form.windows, strides, strict=True))
     start = f", {begin}" if begin else ""
     inner = "".join(f", {w.low} : {w.low + w.size}" for w in form.windows)
-    matrices = _listed(first.taps, depth // rows, rows, places)
-    taken = _listed(first.dilation * _row(form), rows * pitch, pitch, 1)
+    matrices = listed((first.taps, depth // rows, rows, places))
+    taken = listed((first.dilation * _row(form), rows * pitch, pitch, 1))
     lines = [
-        f"padded = np.zeros(({_listed(channels, *sizes)}), dtype)",
+        f"padded = np.zeros(({listed((channels, *sizes))}), dtype)",
         f"inner = padded[:{inner}]",
-        f"copied = _windows(padded, ({_listed(*shape)}), ({_listed(*steps)}){start})",
-        f"columns = np.zeros(({_listed(depth, pitch)}), dtype)",
-        f"windows = columns[:, :{_length(form)}].reshape({_listed(*shape)})",
+        f"copied = _windows(padded, ({listed(shape)}), ({listed(steps)}){start})",
+        f"columns = np.zeros(({listed((depth, pitch))}), dtype)",
+        f"windows = columns[:, :{_length(form)}].reshape({listed(shape)})",
         "# what every tap of the first axis reads, where it lies, in slices for BLAS",
         f"matrices = _windows(columns, ({matrices}), ({taken}))",
-        f"parts = np.zeros(({_listed(first.taps, depth // rows, rows, filters)}), dtype)",
+        f"parts = np.zeros(({listed((first.taps, depth // rows, rows, filters))}), dtype)",
         *([f"ones = np.ones(({places},), dtype)"] if both else []),
         f"return inner, copied, windows, matrices, parts{', ones' * both}",
     ]
     return room(name, lines, "_windows")
-
-
-def _listed(*values: int) -> str:
-    return ", ".join(map(str, values)) or "()"

@@ -14,13 +14,13 @@ Most products are with zeros; while a layer is small that costs less than lookin
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from math import prod
 
 from ...machines import Cost
 from ...programs import Function
-from ..snippets import snippet
+from ..snippets import listed, snippet
 from ..tasks import Routine, Task
 from ..windowed import Windowed, totals
 
@@ -95,7 +95,7 @@ class Matrix:
     def shape(self) -> str:
         """As Python text: two axes, or one for every axis of x if rows have to be left out."""
         rows = [size for _, size in self.rows] if self.padded else [self.height]
-        return _listed([*rows, self.width])
+        return listed([*rows, self.width])
 
     @property
     def inner(self) -> str:
@@ -166,7 +166,7 @@ def _forward(task: Task, targets: tuple[str, ...], form: Windowed, name: str) ->
     """The product with M, and the bias."""
     target, x, matrix = targets[0], form.wide, Matrix(form)
     groups, _, filters, _, places = form.counts
-    shape = _listed(task.shape(target))
+    shape = listed(task.shape(target))
     product = f"{x}.reshape(N, {matrix.height}).dot(matrix)"
     if form.bias:
         closing = [
@@ -189,7 +189,7 @@ def _backward(task: Task, targets: tuple[str, ...], form: Windowed, name: str) -
         f"N, dtype = len({dy}), {dy}.dtype",
         *_weighted(form, name),
         f"{target} = {dy}.reshape(N, {matrix.width}).dot(matrix.T)",
-        f"return {target}.reshape(N, {_listed(task.shape(target))})",
+        f"return {target}.reshape(N, {listed(task.shape(target))})",
     ]
     doc = f"{target} = {dy} · Mᵀ: the layer as one matrix, each weight along a diagonal of it."
     return (dy, form.kernel), body, doc
@@ -202,7 +202,7 @@ def _gradient(task: Task, targets: tuple[str, ...], form: Windowed, name: str) -
     pairs = f"{x}.reshape(N, {matrix.height}).T.dot(upstream"
     if matrix.padded:
         inner = [*(size for _, size in matrix.entries_of_wide), matrix.width]
-        product = f"pairs[{matrix.inner}] = {pairs}).reshape({_listed(inner)})"
+        product = f"pairs[{matrix.inner}] = {pairs}).reshape({listed(inner)})"
     else:
         product = f"{pairs}, out=pairs)"
     weights = groups * filters * channels * taps
@@ -217,7 +217,7 @@ def _gradient(task: Task, targets: tuple[str, ...], form: Windowed, name: str) -
         product,
         f"ones = np.ones({places}, dtype)",
         *(
-            f"{target} = {result}.reshape({_listed(task.shape(target))})"
+            f"{target} = {result}.reshape({listed(task.shape(target))})"
             for target, result in zip(targets, results, strict=True)
         ),
         f"return {', '.join(targets)}",
@@ -230,7 +230,7 @@ def _placed(matrix: Matrix, name: str, names: str) -> str:
     """The line that makes M and the view of its diagonals."""
     shape, steps, start = matrix.view
     begin = f", {start}" if start else ""
-    view = f"({_listed(shape)},), ({_listed(steps)},){begin}"
+    view = f"({listed(shape)},), ({listed(steps)},){begin}"
     return f'{names} = _diagonals("{name[1:]}", ({matrix.shape}), dtype, {view})'
 
 
@@ -240,7 +240,7 @@ def _weighted(form: Windowed, name: str) -> list[str]:
     own = [*matrix.view[0][:-places], *[1] * places]
     lines = [
         _placed(matrix, name, "matrix, weights"),
-        f"weights[...] = {form.kernel}.reshape({_listed(own)})",
+        f"weights[...] = {form.kernel}.reshape({listed(own)})",
     ]
     if not matrix.padded:
         return lines
@@ -252,7 +252,3 @@ def _steps(axes: tuple[tuple[str, int], ...]) -> dict[str, int]:
     """Label → how far apart its entries are in an array of these axes."""
     sizes = [size for _, size in axes]
     return {label: prod(sizes[k + 1 :]) for k, (label, _) in enumerate(axes)}
-
-
-def _listed(values: Sequence[int]) -> str:
-    return ", ".join(map(str, values)) or "()"

@@ -15,7 +15,7 @@ from itertools import product
 
 from ...machines import Cost
 from ...programs import Function
-from ..snippets import snippet
+from ..snippets import listed, snippet
 from ..tasks import Routine, Task
 from ..windowed import Windowed, totals
 
@@ -196,14 +196,14 @@ class _Body:
         self.before.append(f"{target} = ()")
         self.inside += [f"{name} = {text}" for name, text in sums.items()]
         self.inside.append(f"{target} += {_tuple(list(sums))}")
-        self.results.append(f"np.array({target}, dtype).reshape({_listed((-1, *shape))})")
+        self.results.append(f"np.array({target}, dtype).reshape({listed((-1, *shape))})")
 
     def total(self, target: str, sums: dict[str, str], shape: tuple[int, ...]) -> None:
         """A line for each entry of a parameter's gradient, which adds up over samples."""
         self.before += [f"{name} = 0.0" for name in sums]
         self.inside += [f"{name} += {text}" for name, text in sums.items()]
         made = f"np.array(({', '.join(sums)},), dtype)"
-        self.results.append(made if shape == (len(sums),) else f"{made}.reshape({_listed(shape)})")
+        self.results.append(made if shape == (len(sums),) else f"{made}.reshape({listed(shape)})")
 
     def lines(self) -> list[str]:
         """All of them in order."""
@@ -229,10 +229,6 @@ class _Body:
 
 def _tuple(names: Sequence[str]) -> str:
     return ", ".join(names) if len(names) > 1 else f"({names[0]},)"
-
-
-def _listed(values: Sequence[int]) -> str:
-    return ", ".join(map(str, values)) or "()"
 
 
 def _sums(

@@ -17,9 +17,9 @@ from math import prod
 
 from ...machines import Cost
 from ...programs import Function
-from ..planes import Planes, blocks, covers, each_block, indented, listed, turns, unreached
+from ..planes import Planes, blocks, covers, each_block, turns, unreached
 from ..pools import Pool, overlaps, returned
-from ..snippets import snippet
+from ..snippets import indented, listed, snippet
 from ..tasks import Routine, Task
 from ..windowed import Window
 
