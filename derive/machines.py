@@ -107,6 +107,9 @@ class Cost:
 FLOAT = 4
 """Bytes of the numbers that are counted."""
 
+GAP = 16
+"""Numbers behind each row of a buffer: rows a power of two apart would share cache sets."""
+
 DEFAULT = Machine()
 """What is assumed where nothing was measured."""
 

@@ -14,14 +14,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from ..machines import FLOAT, Cost
+from ..machines import FLOAT, GAP, Cost
 from .snippets import listed
 from .tasks import Task
 from .tiles import start_of, windows_of
 from .windowed import Window, Windowed
-
-GAP = 16
-"""Numbers behind each row of a buffer: rows a power of two apart would share cache sets."""
 
 
 def overlap(form: Windowed, samples: int, task: Task) -> bool:

@@ -18,6 +18,11 @@ from .snippets import plus as plus
 from .snippets import times as times
 from .windowed import Window
 
+UFUNC = {"max": "np.maximum", "min": "np.minimum", "sum": "np.add"}
+"""What reduces two runs to one."""
+FILL = {"max": "-np.inf", "min": "np.inf"}
+"""What changes no extremum."""
+
 
 @dataclass(frozen=True)
 class Planes:

@@ -48,6 +48,12 @@ class Task:
         """The form of a target that makes the given side of Φ, if there is one."""
         return next((f for f in self.forms.get(target, ()) if f.target == side), None)
 
+    def found(self, target: str, side: str) -> Windowed:
+        """The same where a strategy's ``applies`` has seen that there is one."""
+        form = self.form(target, side)
+        assert form is not None
+        return form
+
     def tensor(self, target: str) -> Tensor:
         """The tensor that a target is, or is the gradient of."""
         every = (*self.equation.tensors, self.equation.output)

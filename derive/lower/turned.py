@@ -22,9 +22,6 @@ MOST = 32
 LARGEST = 1 << 19
 """Numbers of one buffer."""
 
-GAP = 16
-"""Numbers behind each row of a buffer: rows a power of two apart would share cache sets."""
-
 Lines = tuple[list[str], list[str], str, list[str]]
 """Before the loop over blocks of samples, inside of it, what is returned, and parameters."""
 

@@ -21,10 +21,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 from math import prod
 
-from ...machines import FLOAT, Cost
+from ...machines import FLOAT, GAP, Cost
 from ...programs import Function
 from .. import overlapping
-from ..overlapping import GAP, overlap
+from ..overlapping import overlap
 from ..snippets import listed, nested, snippet
 from ..tasks import Routine, Task
 from ..tiles import start_of, windows_of

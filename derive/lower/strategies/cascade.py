@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from math import prod
 
-from ...machines import FLOAT, Cost
+from ...machines import FLOAT, GAP, Cost
 from ...programs import Function
 from ..rooms import room, sample, whole
 from ..snippets import listed, snippet
@@ -27,9 +27,6 @@ from ..windowed import Windowed
 
 NAME = "cascade"
 EXACT = True
-
-GAP = 16
-"""Numbers behind a plane whose size is a power of two, or else planes share cache sets."""
 
 
 def applies(task: Task) -> Iterator[tuple[str, ...]]:
@@ -77,7 +74,7 @@ def _slices(form: Windowed, task: Task) -> tuple[int, int]:
 
 def cost(task: Task, targets: tuple[str, ...], batch: int) -> Cost:
     """One product for all taps of a block of channels, and one pass over their planes."""
-    form = _form(task, targets)
+    form = task.found(targets[0], "wide")
     _, channels, filters, taps, places = form.counts
     block, plane, length = _block(form, task), _plane(form), _length(form)
     blocks, (m, n) = batch * channels // block, _slices(form, task)
@@ -95,7 +92,7 @@ def cost(task: Task, targets: tuple[str, ...], batch: int) -> Cost:
 
 def lower(task: Task, targets: tuple[str, ...]) -> Routine:
     """``_dx_cascade(dy, w)``."""
-    form, target = _form(task, targets), targets[0]
+    form, target = task.found(targets[0], "wide"), targets[0]
     dy, name = form.narrow, task.function(target, NAME)
     block, channels = _block(form, task), form.counts[1]
     shape = [channels, *(w.size for w in form.windows)]
@@ -134,12 +131,6 @@ def _sample(form: Windowed, block: int, target: str) -> list[str]:
     if not several:
         return lines
     return [f"for part in range({form.counts[1] // block}):", *(f"    {line}" for line in lines)]
-
-
-def _form(task: Task, targets: tuple[str, ...]) -> Windowed:
-    form = task.form(targets[0], "wide")
-    assert form is not None  # applies said so
-    return form
 
 
 def _kernel(form: Windowed, block: int) -> tuple[str, str]:

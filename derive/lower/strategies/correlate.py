@@ -36,7 +36,7 @@ def applies(task: Task) -> Iterator[tuple[str, ...]]:
 
 def cost(task: Task, targets: tuple[str, ...], batch: int) -> Cost:
     """One product of (C·K, positions) and (positions, F) for every tile."""
-    form = _form(task, targets)
+    form = task.found(targets[0], "kernel")
     groups, channels, filters, taps, _ = form.counts
     depth, tiles = channels * taps + len(targets) - 1, _tiles(form, task)
     outer = batch * tiles.count
@@ -52,13 +52,13 @@ def cost(task: Task, targets: tuple[str, ...], batch: int) -> Cost:
 
 def keeps(task: Task, targets: tuple[str, ...]) -> tuple[str, ...]:
     """The columns of the forward pass, if it makes the same ones."""
-    form = _form(task, targets)
+    form = task.found(targets[0], "kernel")
     return ("columns",) if len(targets) == 2 and _tiles(form, task).count == 1 else ()
 
 
 def lower(task: Task, targets: tuple[str, ...]) -> Routine:
     """``_dw_db_correlate(dy, x)``, or of ``(dy, columns)`` where the forward pass kept them."""
-    form = _form(task, targets)
+    form = task.found(targets[0], "kernel")
     if task.kept:
         return _from_kept(task, targets, form)
     groups, channels, filters, taps, places = form.counts
@@ -109,12 +109,6 @@ def _from_kept(task: Task, targets: tuple[str, ...], form: Windowed) -> Routine:
         name, (dy, "columns"), snippet("\n".join(body)), doc, "", ("len", "_scratch")
     )
     return Routine(targets, function)
-
-
-def _form(task: Task, targets: tuple[str, ...]) -> Windowed:
-    form = task.form(targets[0], "kernel")
-    assert form is not None  # applies said so
-    return form
 
 
 def _tiles(form: Windowed, task: Task) -> Tiles:

@@ -12,10 +12,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ...machines import Cost
+from ...machines import GAP, Cost
 from ..snippets import listed, times
 from ..tasks import Routine, Task
-from ..turned import GAP, LARGEST, MOST, Lines, axes, given, offered, routine, slices, taken
+from ..turned import LARGEST, MOST, Lines, axes, given, offered, routine, slices, taken
 from ..windowed import Windowed, totals
 
 NAME = "innermost"

@@ -11,10 +11,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ...machines import Cost
+from ...machines import GAP, Cost
 from ..snippets import indented, listed, plus, times
 from ..tasks import Routine, Task
-from ..turned import GAP, LARGEST, MOST, Lines, axes, given, offered, routine, slices, taken
+from ..turned import LARGEST, MOST, Lines, axes, given, offered, routine, slices, taken
 from ..windowed import Windowed
 
 NAME = "innermost_back"

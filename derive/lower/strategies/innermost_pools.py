@@ -17,7 +17,7 @@ from math import prod
 
 from ...machines import Cost
 from ...programs import Function
-from ..planes import covers
+from ..planes import UFUNC, covers
 from ..pools import Pool, overlaps, reduced, returned
 from ..snippets import indented, listed, nested, plus, snippet, times
 from ..tasks import Routine, Task
@@ -30,8 +30,6 @@ INNERMOST = True
 
 NEAR = 1 << 17
 """Numbers of the planes that are reduced at a time."""
-
-UFUNC = {"max": "np.maximum", "min": "np.minimum", "sum": "np.add"}
 
 
 def applies(task: Task) -> Iterator[tuple[str, ...]]:

@@ -97,7 +97,7 @@ class Axis:
 
 def cost(task: Task, targets: tuple[str, ...], batch: int) -> Cost:
     """For every tap one product of (C, F) and (F, places), and each remainder's added up."""
-    form = _form(task, targets)
+    form = task.found(targets[0], "wide")
     _, channels, filters, taps, _ = form.counts
     axes = [Axis(w) for w in form.windows]
     rows = _rows(form, task)
@@ -119,7 +119,7 @@ def cost(task: Task, targets: tuple[str, ...], batch: int) -> Cost:
 
 def lower(task: Task, targets: tuple[str, ...]) -> Routine:
     """``_dx_phases(dy, w)``."""
-    form, target = _form(task, targets), targets[0]
+    form, target = task.found(targets[0], "wide"), targets[0]
     _, channels, filters, _, _ = form.counts
     axes, rows = [Axis(w) for w in form.windows], _rows(form, task)
     name, dy = task.function(target, NAME), form.narrow
@@ -149,12 +149,6 @@ def lower(task: Task, targets: tuple[str, ...]) -> Routine:
     given = ("len", "_scratch", "_windows")
     function = Function(name, (dy, form.kernel), snippet("\n".join(body)), doc, "", given)
     return Routine(targets, function)
-
-
-def _form(task: Task, targets: tuple[str, ...]) -> Windowed:
-    form = task.form(targets[0], "wide")
-    assert form is not None  # applies said so
-    return form
 
 
 def _sizes(axes: list[Axis]) -> list[int]:

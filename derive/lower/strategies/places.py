@@ -18,7 +18,7 @@ from math import prod
 from ...machines import Cost
 from ...programs import Function
 from ..places import CODES, Places
-from ..planes import blocks, each_block
+from ..planes import FILL, UFUNC, blocks, each_block
 from ..pools import Pool, returned
 from ..rooms import room
 from ..snippets import indented, listed, nested, snippet, times
@@ -28,9 +28,7 @@ NAME = "places"
 EXACT = True
 
 BETTER = {"max": "np.greater", "min": "np.less"}
-UFUNC = {"max": "np.maximum", "min": "np.minimum"}
-FILL = {"max": "-np.inf", "min": "np.inf"}
-"""What is better than nothing."""
+"""When a later entry takes the place of an earlier one."""
 
 
 def applies(task: Task) -> Iterator[tuple[str, ...]]:

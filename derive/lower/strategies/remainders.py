@@ -137,7 +137,7 @@ class Layout:
 
 def cost(task: Task, targets: tuple[str, ...], batch: int) -> Cost:
     """For every remainder, and its taps along the first axis, one product that is cut up."""
-    form = _form(task, targets)
+    form = task.found(targets[0], "wide")
     layout = Layout.of(form, task.machine)
     first, last = layout.first.window, layout.last.window
     _, channels, filters, taps, _ = form.counts
@@ -157,7 +157,7 @@ def cost(task: Task, targets: tuple[str, ...], batch: int) -> Cost:
 
 def lower(task: Task, targets: tuple[str, ...]) -> Routine:
     """``_dx_remainders(dy, w)``."""
-    form, target = _form(task, targets), targets[0]
+    form, target = task.found(targets[0], "wide"), targets[0]
     layout, dy = Layout.of(form, task.machine), form.narrow
     _, channels, filters, _, _ = form.counts
     name, axes = task.function(target, NAME), (layout.first, layout.last)
@@ -183,12 +183,6 @@ def lower(task: Task, targets: tuple[str, ...]) -> Routine:
     given = ("len", "_scratch", "_windows")
     function = Function(name, (dy, form.kernel), snippet("\n".join(body)), doc, "", given)
     return Routine(targets, function)
-
-
-def _form(task: Task, targets: tuple[str, ...]) -> Windowed:
-    form = task.form(targets[0], "wide")
-    assert form is not None  # applies said so
-    return form
 
 
 def _kernels(layout: Layout) -> list[str]:

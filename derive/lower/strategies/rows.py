@@ -112,7 +112,7 @@ class Blocks:
 
 def cost(task: Task, targets: tuple[str, ...], batch: int) -> Cost:
     """One product of (F, C·K) and (C·K, width) for every row."""
-    form = _form(task, targets)
+    form = task.found(targets[0], "narrow")
     blocks = Blocks.of(task, form)
     filters, tiles = form.counts[2], batch * blocks.count
     high = blocks.rows + blocks.reach
@@ -133,7 +133,7 @@ def cost(task: Task, targets: tuple[str, ...], batch: int) -> Cost:
 
 def lower(task: Task, targets: tuple[str, ...]) -> Routine:
     """``_y_rows(x, w, b)``."""
-    form, target = _form(task, targets), targets[0]
+    form, target = task.found(targets[0], "narrow"), targets[0]
     blocks = Blocks.of(task, form)
     name, shape = task.function(target, NAME), task.shape(target)
     filters, outputs = form.counts[2], form.windows[0].outputs
@@ -167,12 +167,6 @@ def lower(task: Task, targets: tuple[str, ...]) -> Routine:
     known = ("len", "_room", "_windows", f"{name}_room")
     function = Function(name, parameters, snippet("\n".join(body)), doc, "", known)
     return Routine(targets, function, room=_room(blocks, name))
-
-
-def _form(task: Task, targets: tuple[str, ...]) -> Windowed:
-    form = task.form(targets[0], "narrow")
-    assert form is not None  # applies said so
-    return form
 
 
 def _windows_name(blocks: Blocks) -> str:

@@ -16,7 +16,7 @@ from math import prod
 
 from ...machines import Cost
 from ...programs import Constant, Function
-from ..planes import blocks, each_block
+from ..planes import UFUNC, blocks, each_block
 from ..pools import Pool, reduced
 from ..rooms import room
 from ..snippets import expression, indented, listed, snippet, times
@@ -26,7 +26,6 @@ from ..windowed import Window
 NAME = "runs"
 EXACT = True
 
-UFUNC = {"max": "np.maximum", "min": "np.minimum", "sum": "np.add"}
 NAMES = ("columns", "rows", "layers")
 """What is made along each axis, from the last to the first."""
 EDGES = 4

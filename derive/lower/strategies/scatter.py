@@ -62,7 +62,7 @@ class Planes:
 
 def cost(task: Task, targets: tuple[str, ...], batch: int) -> Cost:
     """One product of (C·K, F) and (F, positions), and K additions of all positions."""
-    form = _form(task, targets)
+    form = task.found(targets[0], "wide")
     _, channels, filters, taps, _ = form.counts
     axes = [Planes(w) for w in form.windows]
     rows = _rows(form, task)
@@ -83,7 +83,7 @@ def cost(task: Task, targets: tuple[str, ...], batch: int) -> Cost:
 
 def lower(task: Task, targets: tuple[str, ...]) -> Routine:
     """``_dx_scatter(dy, w)``."""
-    form, target = _form(task, targets), targets[0]
+    form, target = task.found(targets[0], "wide"), targets[0]
     _, channels, filters, _, _ = form.counts
     axes, rows = [Planes(w) for w in form.windows], _rows(form, task)
     name, dy = task.function(target, NAME), form.narrow
@@ -115,12 +115,6 @@ def lower(task: Task, targets: tuple[str, ...]) -> Routine:
     given = ("len", "_scratch")
     function = Function(name, (dy, form.kernel), snippet("\n".join(body)), doc, "", given)
     return Routine(targets, function)
-
-
-def _form(task: Task, targets: tuple[str, ...]) -> Windowed:
-    form = task.form(targets[0], "wide")
-    assert form is not None  # applies said so
-    return form
 
 
 def _rows(form: Windowed, task: Task) -> int:

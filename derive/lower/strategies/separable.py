@@ -15,7 +15,7 @@ from math import prod
 
 from ...machines import Cost
 from ...programs import Function
-from ..planes import blocks, each_block
+from ..planes import FILL, UFUNC, blocks, each_block
 from ..pools import Pool, reduced
 from ..snippets import indented, listed, plus, snippet, times
 from ..tasks import Routine, Task
@@ -23,10 +23,6 @@ from ..windowed import Window
 
 NAME = "separable"
 EXACT = True
-
-UFUNC = {"max": "np.maximum", "min": "np.minimum", "sum": "np.add"}
-FILL = {"max": "-np.inf", "min": "np.inf"}
-"""What changes no extremum."""
 
 
 def applies(task: Task) -> Iterator[tuple[str, ...]]:

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from math import prod
 
-from ...machines import Cost
+from ...machines import GAP, Cost
 from ...programs import Function
 from ..rooms import room, sample
 from ..snippets import listed, snippet
@@ -22,9 +22,6 @@ from ..windowed import Windowed, totals
 
 NAME = "shifts"
 EXACT = True
-
-GAP = 16
-"""Numbers behind each row of a buffer: rows a power of two apart would share cache sets."""
 
 LARGEST = 1 << 20
 """Numbers laid out of one sample."""
@@ -41,12 +38,6 @@ def applies(task: Task) -> Iterator[tuple[str, ...]]:
             yield (target,)
             if bias := totals(task.statements, form):
                 yield target, bias
-
-
-def _form(task: Task, targets: tuple[str, ...]) -> Windowed:
-    form = task.form(targets[0], "kernel")
-    assert form is not None  # applies said so
-    return form
 
 
 def _depth(form: Windowed) -> int:
@@ -80,7 +71,7 @@ def _slice(form: Windowed, task: Task) -> int:
 
 def cost(task: Task, targets: tuple[str, ...], batch: int) -> Cost:
     """A product for every sample and tap of the first axis, and a pass over dy for db."""
-    form = _form(task, targets)
+    form = task.found(targets[0], "kernel")
     _, channels, filters, _, places = form.counts
     first, last, depth = form.windows[0].taps, form.windows[-1], _depth(form)
     size, laid = prod(w.size for w in form.windows), depth * _length(form)
@@ -97,7 +88,7 @@ def cost(task: Task, targets: tuple[str, ...], batch: int) -> Cost:
 
 def lower(task: Task, targets: tuple[str, ...]) -> Routine:
     """``_dw_db_shifts(dy, x)``."""
-    form, name = _form(task, targets), task.function("_".join(targets), NAME)
+    form, name = task.found(targets[0], "kernel"), task.function("_".join(targets), NAME)
     _, channels, filters, _, places = form.counts
     x, dy, first, rows = form.wide, form.narrow, form.windows[0].taps, _slice(form, task)
     sums = listed((first, _depth(form) // rows, rows, filters))

@@ -17,7 +17,7 @@ from math import prod
 
 from ...machines import Cost
 from ...programs import Function
-from ..planes import Planes, blocks, covers, each_block, turns, unreached
+from ..planes import FILL, UFUNC, Planes, blocks, covers, each_block, turns, unreached
 from ..pools import Pool, overlaps, returned
 from ..snippets import indented, listed, snippet
 from ..tasks import Routine, Task
@@ -26,9 +26,6 @@ from ..windowed import Window
 NAME = "winners"
 EXACT = True
 
-UFUNC = {"max": "np.maximum", "min": "np.minimum"}
-FILL = {"max": "-np.inf", "min": "np.inf"}
-"""What changes no extremum."""
 LEVELS = (("peak",), ("rows", "peak"), ("layers", "rows", "peak"))
 """What is left of x after its last axis, the one before it, ..."""
 
