@@ -48,8 +48,14 @@ def ready(equation: Equation) -> dict[str, object]:
 
 
 def _all(conditions: list[str]) -> list[str]:
-    """Conditions as lines of one that they all hold."""
-    return [conditions[0], *(f"and {condition}" for condition in conditions[1:])]
+    """Lines that return whether all conditions hold: as few as are not too long."""
+    whole = " and ".join(conditions)
+    if len(f"    return {whole}") <= WIDTH:
+        return [f"return {whole}"]
+    parts = [whole]
+    if len(f"        {whole}") > WIDTH:
+        parts = [conditions[0], *(f"and {condition}" for condition in conditions[1:])]
+    return ["return (", *(f"    {part}" for part in parts), ")"]
 
 
 def _chained(values: list[str], tail: str) -> list[str]:

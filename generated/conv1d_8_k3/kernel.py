@@ -230,10 +230,7 @@ def _ready(x, w):
 def _backward_ready(dy, x, w):
     """The same, and as many samples of the upstream gradient."""
     return (
-        _ready(x, w)
-        and type(dy) is np.ndarray
-        and dy.dtype is x.dtype
-        and dy.shape == (len(x), 6)
+        _ready(x, w) and type(dy) is np.ndarray and dy.dtype is x.dtype and dy.shape == (len(x), 6)
     )
 
 

@@ -287,20 +287,13 @@ _SHAPE_OF = {"dy": "y"}
 
 def _ready(x):
     """Whether all is as kernels want it: arrays of one float type, with an axis of samples."""
-    return (
-        type(x) is np.ndarray
-        and x.dtype in _FLOATS
-        and x.shape[1:] == (5, 5)
-    )
+    return type(x) is np.ndarray and x.dtype in _FLOATS and x.shape[1:] == (5, 5)
 
 
 def _backward_ready(dy, x):
     """The same, and as many samples of the upstream gradient."""
     return (
-        _ready(x)
-        and type(dy) is np.ndarray
-        and dy.dtype is x.dtype
-        and dy.shape == (len(x), 3, 3)
+        _ready(x) and type(dy) is np.ndarray and dy.dtype is x.dtype and dy.shape == (len(x), 3, 3)
     )
 
 

@@ -98,21 +98,12 @@ _SHAPE_OF = {"dy": "y"}
 
 def _ready(x):
     """Whether all is as kernels want it: arrays of one float type, with an axis of samples."""
-    return (
-        type(x) is np.ndarray
-        and x.dtype in _FLOATS
-        and x.shape[1:] == (4,)
-    )
+    return type(x) is np.ndarray and x.dtype in _FLOATS and x.shape[1:] == (4,)
 
 
 def _backward_ready(dy, x):
     """The same, and as many samples of the upstream gradient."""
-    return (
-        _ready(x)
-        and type(dy) is np.ndarray
-        and dy.dtype is x.dtype
-        and dy.shape == (len(x), 4)
-    )
+    return _ready(x) and type(dy) is np.ndarray and dy.dtype is x.dtype and dy.shape == (len(x), 4)
 
 
 _FLOATS = np.dtype(np.float32), np.dtype(np.float64)
