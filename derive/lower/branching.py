@@ -30,8 +30,9 @@ from .forms import chosen
 from .handing import Key, handed_on, key
 from .memory import scratch
 from .scope import Scope
+from .sides import windowed
 from .tasks import Forms, Routine, Task
-from .windowed import Windowed, windowed
+from .windowed import Windowed
 
 
 @dataclass(frozen=True)

@@ -135,3 +135,8 @@ def _span(axis: Axis, value: Affine, label: str, sizes: Sizes) -> tuple[Span, bo
 def parts(read: Read) -> tuple[Affine, ...]:
     """The subscripts of a read with composed axes split into their parts."""
     return tuple(part for axis in read.axes for part in axis)
+
+
+def indices(read: Read) -> list[str]:
+    """The names in a read's subscripts, in their order."""
+    return [name for part in parts(read) for name in part.names]
