@@ -86,6 +86,8 @@ def _taps(form: Windowed, batch: int) -> Cost:
     moved = passes * (2 * made + wide)  # a window is copied first, or its entries are added to
     if form.target == "wide" and form.windows:  # which takes whole lines, gaps and all
         moved += 2 * passes * wide * (form.windows[-1].stride - 1)
+    # every tap's numbers lie apart in the kernel: they are put together, or added one by one
+    moved += 2 * passes * share * channels * filters
     if form.target == "kernel":
         moved += passes * narrow
         runs += wide / 16  # a window is turned until its channels lie innermost

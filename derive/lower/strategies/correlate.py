@@ -43,8 +43,8 @@ def cost(task: Task, targets: tuple[str, ...], batch: int) -> Cost:
     held, rows = _held(form, task, depth)
     return Cost(
         ((outer * groups * held // rows, rows, filters, tiles.places),),
-        moved=outer * groups * depth * (tiles.places + 2 * filters),
-        runs=outer * groups * depth * tiles.rows,
+        moved=groups * depth * (outer * (tiles.places + 2 * filters) + filters),
+        runs=outer * groups * depth * (tiles.rows if len(form.windows) > 1 else 1),
         calls=4 + 0.7 * batch + (2 if tiles.count == 1 else 3) * outer,
         scratch=groups * depth * tiles.places,
     )

@@ -69,13 +69,13 @@ def cost(task: Task, targets: tuple[str, ...], batch: int) -> Cost:
     width = rows * prod(a.length for a in axes[1:])
     tiles = batch * -(-form.windows[0].outputs // rows)
     size = prod(w.size for w in form.windows)
+    # BLAS reads a transposed kernel where it lies, but no other order
+    straight = form.kernel_axes("fcu")[0] == form.kernel
+    turned = 0 if straight else taps * channels * filters / 3
     return Cost(
         ((tiles, channels * taps, width, filters),),
         moved=tiles * taps * channels * width * 3 + 3 * batch * channels * size,
-        # the last summand: the kernel is turned
-        runs=tiles * taps * channels
-        + batch * channels * size / form.windows[-1].size
-        + taps * channels * filters / 3,
+        runs=tiles * taps * channels + batch * channels * size / form.windows[-1].size + turned,
         calls=tiles * (2 * taps + 1) + 4 * batch + 10,
         scratch=channels * taps * width,
     )

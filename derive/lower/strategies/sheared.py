@@ -173,7 +173,8 @@ def _sums(plan: Sheared, batch: int) -> Cost:
             (stack * parts, plan.tall, wide // parts, plan.deep + plan.ones),
             (stack * filters, 1, wide, len(plan.shifts)),
         ),
-        moved=planes * plan.plane * (plan.tall / 5 + filters * (WHOLE + 1 - plan.direct)),
+        moved=planes * plan.plane * (plan.tall / 5 + filters * (WHOLE + 1 - plan.direct))
+        + 5 * plan.form.counts[0] * plan.deep * plan.tall,
         runs=planes * (outside + rows),
         calls=_turns(plan, batch) * (4 + 2 * len(plan.shifts)),
         scratch=plan.block * plan.tall * plan.room,
@@ -189,7 +190,8 @@ def _products(plan: Sheared, batch: int) -> Cost:
     runs, pace = (plan.tall, WHOLE) if whole else (plan.tall * plan.down.outputs, 1)
     return Cost(
         ((stack * parts, plan.deep // parts, plan.tall, wide),),
-        moved=planes * plan.plane * (plan.tall * pace + (plan.tall + plan.deep) / 3),
+        moved=planes * plan.plane * (plan.tall * pace + (plan.tall + plan.deep) / 3)
+        + (3 * stack + 2 * plan.form.counts[0]) * plan.deep * plan.tall,
         runs=planes * (outside + runs),
         calls=_turns(plan, batch) * (4 + 4 * len(plan.shifts)) + 5,
         scratch=plan.block * plan.tall * plan.room,
