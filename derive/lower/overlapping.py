@@ -5,8 +5,6 @@
 Only the windows along the other axes are copied. Of the outputs, row i reads the blocks i, i+1,
 ..., i+K−1, which lie behind each other: one matrix without a copy. For the kernel's gradient
 the same numbers lie as (c,v), h, (j,n): tap u reads all rows from u on, one matrix again.
-Backwards the windows along the last axis are dy's: a product sums these taps, and only those of
-the first axis are added up.
 """
 
 from __future__ import annotations
@@ -142,72 +140,3 @@ def sums(form: Windowed) -> str:
     first = form.windows[0].taps
     sizes: Sequence[int] = (first, channels, taps // first, filters)
     return f"sums.reshape({listed(sizes)}).swapaxes(0, 1)"
-
-
-def spread(form: Windowed) -> bool:
-    """Whether dx gains if the product sums the taps of the last axis: rows hardly get longer."""
-    if len(form.windows) != 2:
-        return False
-    last = form.windows[-1]
-    return last.stride == 1 and last.taps > 1 and 2 * last.padded <= 3 * last.outputs
-
-
-def wide_cost(form: Windowed, samples: int) -> Cost:
-    """Windows of dy along the last axis, a product for every row, planes added for each tap."""
-    _, channels, filters, _, _ = form.counts
-    first, last = form.windows
-    width = samples * last.padded
-    copied, plane = filters * last.taps * first.outputs, channels * first.padded * width
-    return Cost(
-        ((first.outputs, first.taps * channels, width, filters * last.taps),),
-        moved=(copied + filters * first.outputs) * width + (first.taps + 2) * plane,
-        runs=copied + filters * first.outputs,
-        calls=1.2 * first.taps + 5,
-        scratch=copied * width + (first.taps + 1) * plane,
-    )
-
-
-def wide(form: Windowed, samples: int, name: str, upstream: str) -> tuple[list[str], list[str]]:
-    """The gradient of x in ``planes`` of (channels, padded positions · samples).
-
-    columns[(f,v), i, (r,n)] = dy[f, i, r − d·v, n]
-    planes[c, s·i + u, r, n] += products[(u,c), i, (r,n)]
-    """
-    _, channels, filters, _, _ = form.counts
-    first, last = form.windows
-    low, width = last.start + last.dilation * (last.taps - 1), samples * last.padded
-    long = low + last.padded - last.start  # a row of dy with zeros around
-    plane = first.padded * width
-    rows = f":{first.stride * (first.outputs - 1) + 1}" + f":{first.stride}" * (first.stride > 1)
-    opened = f"{form.kernel_as('u', 'c', 'f')}"
-    order = listed((first.taps, last.taps, channels, filters))
-    shape = listed((filters, last.taps, first.outputs, width))
-    steps = listed((first.outputs * long * samples, -last.dilation * samples, long * samples, 1))
-    deep, step = filters * last.taps, first.dilation * width
-    begin = f"{first.start * width} + {step} * u" if first.start else f"{step} * u"
-    before = [
-        f"kernel = {opened}.reshape({order}).transpose(0, 2, 3, 1)",
-        f"kernel = kernel.reshape({first.taps * channels}, {deep})",
-        f'spread = _scratch("{name}_spread", ({listed((filters, first.outputs, long, samples))}), '
-        "dtype)",
-        f"shifted = _windows(spread, ({shape}), ({steps}), {(low - last.start) * samples})",
-        f'laid = _scratch("{name}_laid", ({listed((deep, first.outputs * width + GAP))}), dtype)',
-        f"laid = laid[:, :{first.outputs * width}]",
-        "# a plane for every first tap and channel; rows that are not written stay zeros",
-        f'products = _scratch("{name}_products", ({first.taps}, {channels * plane}), dtype)',
-        f"rows = products.reshape({listed((first.taps * channels, first.padded, width))})"
-        f"[:, {rows}].swapaxes(0, 1)",
-        f'planes = _scratch("{name}_planes", ({channels * plane},), dtype)',
-    ]
-    inside = [
-        f"spread[:, :, {low} : {low + last.outputs}] = "
-        f"{upstream}.reshape({listed((filters, first.outputs, last.outputs, samples))})",
-        f"laid.reshape({shape})[...] = shifted",
-        f"np.matmul(kernel, laid.reshape({listed((deep, first.outputs, width))}).swapaxes(0, 1), "
-        "out=rows)",
-        "planes[...] = 0",
-        f"for u in range({first.taps}):",
-        f"    begin = {begin}",
-        f"    planes[begin:] += products[u, : {channels * plane} - begin]",
-    ]
-    return before, inside

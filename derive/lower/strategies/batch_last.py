@@ -6,13 +6,9 @@ Where maps are small, copying windows row by row is mostly overhead. So eight sa
 turned to (channels, positions, samples): every run becomes eight times as long, and one matrix
 product serves all eight. In this order the sample is one window axis more, with one tap.
 
-The products of dx lie in planes as large as x, with zeros between their rows that are never
-written, so that adding a tap's share is one run through all channels:
-
-    dx[c, q + u, n] += products[u, c, q, n],   products[u] = w[:, :, u]ᵀ · dy
-
-dw and db come from the columns of x, and share the turned dy with dx if they are made together.
 Where windows overlap along the first axis, they are not copied along it (:mod:`..overlapping`).
+dw and db come from the columns of x. dx is added up tap by tap (:mod:`..batch_last_back`), and
+shares the turned dy with them if they are made together.
 """
 
 from __future__ import annotations
@@ -23,7 +19,7 @@ from math import prod
 
 from ...machines import FLOAT, GAP, Cost
 from ...programs import Function
-from .. import overlapping
+from .. import batch_last_back, overlapping
 from ..overlapping import overlap
 from ..snippets import listed, nested, snippet
 from ..tasks import Routine, Task
@@ -64,7 +60,7 @@ def _form(task: Task, target: str) -> Windowed | None:
             continue
         if side == "wide":
             flat = len(form.windows) <= 2 and form.windows[-1].stride == 1
-            if flat and not form.bias and _planes(form) <= LARGEST:
+            if flat and not form.bias and batch_last_back.held(form, BLOCK) <= LARGEST:
                 return form
         elif BLOCK * prod(form.counts[1:4:2]) * _row(form) <= LARGEST:
             return form
@@ -74,15 +70,6 @@ def _form(task: Task, target: str) -> Windowed | None:
 def _row(form: Windowed) -> int:
     """Positions of one step of the first window."""
     return form.counts[4] // form.windows[0].outputs
-
-
-def _plane(form: Windowed) -> int:
-    """Numbers of one channel of the wide side with the zeros around, of all samples."""
-    return BLOCK * prod(w.padded for w in form.windows)
-
-
-def _planes(form: Windowed) -> int:
-    return form.counts[1] * form.counts[3] * _plane(form)
 
 
 def _rows(form: Windowed, task: Task) -> int:
@@ -104,7 +91,11 @@ def cost(task: Task, targets: tuple[str, ...], batch: int) -> Cost:
         wide = channels * prod(w.size for w in form.windows)
         # dy is turned once
         turned = 4 * wide + 4 * filters * places * (form is forms[0])
-        own = _wide_cost(form) if form.target == "wide" else _columns_cost(form, task)
+        own = (
+            batch_last_back.cost(form, BLOCK)
+            if form.target == "wide"
+            else _columns_cost(form, task)
+        )
         blocks = -(-batch // BLOCK)
         ((often, *sides),) = own.products
         total += Cost(
@@ -115,21 +106,6 @@ def cost(task: Task, targets: tuple[str, ...], batch: int) -> Cost:
             scratch=own.scratch,
         )
     return total
-
-
-def _wide_cost(form: Windowed) -> Cost:
-    """Eight samples: planes of all taps, each added as one run."""
-    if overlapping.spread(form):
-        return overlapping.wide_cost(form, BLOCK)
-    _, channels, filters, taps, places = form.counts
-    steps = form.windows[0].outputs if len(form.windows) > 1 else 1
-    depth = channels * taps
-    return Cost(
-        ((steps, depth, BLOCK * places // steps, filters),),
-        moved=_planes(form) + _plane(form) * channels + depth * BLOCK * places / 2,
-        calls=1.2 * taps + 4,
-        scratch=_planes(form),
-    )
 
 
 def _columns_cost(form: Windowed, task: Task) -> Cost:
@@ -297,63 +273,15 @@ def _kernel(task: Task, form: Windowed, targets: tuple[str, ...], name: str) -> 
 
 
 def _wide(task: Task, form: Windowed, targets: tuple[str, ...], name: str) -> Lines:
-    """Products in planes with gaps of zeros, each tap's added as one run."""
-    if overlapping.spread(form):
-        return _wide_spread(task, form, targets[0], name)
-    target, windows = targets[0], form.windows
-    _, channels, filters, taps, _ = form.counts
-    size, last = channels * _plane(form), windows[-1]
-    padded = [w.padded for w in windows]
-    grid = f"products.reshape({channels * taps}, {listed([*padded[:-1], BLOCK * padded[-1]])})"
-    steps = windows[0].stride
-    rows = f":{steps * (windows[0].outputs - 1) + 1}" + (f":{steps}" if steps > 1 else "")
-    written, share = f"{grid}[:, :{BLOCK * last.outputs}]", "upstream"
-    if len(windows) > 1:
-        written = f"{grid}[:, {rows}, :{BLOCK * last.outputs}].transpose(1, 0, 2)"
-        share = f"upstream.reshape({filters}, {windows[0].outputs}, {BLOCK * last.outputs})"
-        share += ".transpose(1, 0, 2)"
-    before = [
-        f"taps = {form.kernel_as('uc', 'f')}",
-        "# a plane for every tap and channel; between the rows that are written zeros stay",
-        f'products = _scratch("{name[1:]}_products", ({taps}, {size}), dtype)',
-        f"rows = {written}",
-        f'planes = _scratch("{name[1:]}_planes", ({size},), dtype)',
-        f"{target} = np.empty((N, {listed([channels, *(w.size for w in windows)])}), dtype)",
-    ]
-    ends = "".join(f"{w.low} : {w.low + w.size}, " for w in windows)
-    back = f"planes.reshape({listed([channels, *padded, BLOCK])})[:, {ends}:count]"
+    """What the taps add up to in planes, without the zeros around, turned back."""
+    target, windows, channels = targets[0], form.windows, form.counts[1]
+    before, inside = batch_last_back.lines(form, BLOCK, name[1:])
+    before.append(
+        f"{target} = np.empty((N, {listed([channels, *(w.size for w in windows)])}), dtype)"
+    )
+    own = "".join(f"{w.low} : {w.low + w.size}, " for w in windows)
+    planes = f"planes.reshape({listed([channels, *(w.padded for w in windows), BLOCK])})"
     order = listed([len(windows) + 1, *range(len(windows) + 1)])
-    inside = [
-        f"np.matmul(taps, {share}, out=rows)",
-        "planes[...] = 0",
-        *_added(form, size),
-        f"{target}[n : n + {BLOCK}] = {back}.transpose({order})",
-    ]
+    inside.append(f"{target}[n : n + {BLOCK}] = {planes}[:, {own}:count].transpose({order})")
     result = f"{target}.reshape(N, {listed(task.shape(target))})"
     return before, inside, [result], [form.kernel]
-
-
-def _wide_spread(task: Task, form: Windowed, target: str, name: str) -> Lines:
-    """The taps of the last axis are summed by the product, only the first axis's are added."""
-    before, inside = overlapping.wide(form, BLOCK, name[1:], "turned")
-    sizes = listed([form.counts[1], *(w.size for w in form.windows)])
-    before.append(f"{target} = np.empty((N, {sizes}), dtype)")
-    ends = "".join(f"{w.low} : {w.low + w.size}, " for w in form.windows)
-    padded = listed([form.counts[1], *(w.padded for w in form.windows), BLOCK])
-    back = f"planes.reshape({padded})[:, {ends}:count].transpose(3, 0, 1, 2)"
-    inside = [*inside, f"{target}[n : n + {BLOCK}] = {back}"]
-    result = f"{target}.reshape(N, {listed(task.shape(target))})"
-    return before, inside, [result], [form.kernel]
-
-
-def _added(form: Windowed, size: int) -> list[str]:
-    """The loop over taps: each one's products start where it reads first."""
-    letters, windows = "uv"[: len(form.windows)], form.windows
-    steps = [BLOCK * prod(w.padded for w in windows[k + 1 :]) for k in range(len(windows))]
-    first = sum(w.start * step for w, step in zip(windows, steps, strict=True))
-    terms = [f"{w.dilation * n} * {k}" for w, n, k in zip(windows, steps, letters, strict=True)]
-    begin = " + ".join([*([str(first)] if first else []), *terms])
-    tap = letters if len(windows) == 1 else f"{windows[1].taps} * u + v"
-    adding = f"begin = {begin}\nplanes[begin:] += products[{tap}, : {size} - begin]"
-    loops = [(k, f"range({w.taps})") for k, w in zip(letters, windows, strict=True)]
-    return nested(loops, adding).split("\n")
