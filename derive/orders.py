@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from .equations import Statement
+from .equations import Equation
 from .expressions import Reduce, Winner, reads, walk
 from .graphs import INPUT, TARGET, Network, Node
 from .programs import Program
@@ -43,7 +43,7 @@ def _forward(network: Network, name: str, programs: Mapping[str, Program]) -> in
     if name in (INPUT, TARGET) or name not in programs:
         return 0
     node = network.node(name)
-    if _entrywise(node.equation.forward):
+    if _entrywise(node.equation):
         given = [_forward(network, at, programs) for at in node.inputs]
         return max(given) if all(given) else 0
     return _from(programs[name], node.equation.output.name)
@@ -55,7 +55,7 @@ def _backward(network: Network, name: str, programs: Mapping[str, Program]) -> i
     if len(readers) != 1 or readers[0][0] not in programs:
         return 0
     node, tensor = network.node(readers[0][0]), readers[0][1]
-    if _entrywise(node.equation.forward) and not node.is_loss:
+    if _entrywise(node.equation) and not node.is_loss:
         return _backward(network, node.name, programs)
     return _from(programs[node.name], node.equation.tensor(tensor).gradient)
 
@@ -76,8 +76,9 @@ def _from(program: Program, target: str) -> int:
     return least
 
 
-def _entrywise(statement: Statement) -> bool:
+def _entrywise(equation: Equation) -> bool:
     """Whether every entry is made of the same entries of other arrays."""
-    if any(isinstance(node, Reduce | Winner) for node in walk(statement.rhs)):
+    statement = equation.forward
+    if equation.given or any(isinstance(e, Reduce | Winner) for e in walk(statement.rhs)):
         return False
     return all(read.axes == statement.lhs.axes for read in reads(statement.rhs))

@@ -166,6 +166,22 @@ def test_what_a_layers_own_backward_pass_reads_stays() -> None:
     assert found["silu1"] == ("dy",)  # and silu1 its x
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("conv 2x2 > max_pool 2x2 > dense 2 > mse", ("x",)),
+        ("conv 2x2 > sigmoid > max_pool 2x2 > dense 2 > mse", ()),  # sigmoid needs its own y
+        ("max_pool 2x2 > dense 2 > mse", ()),  # the caller's x
+        ("conv 2x2 as a > max_pool 1x1 > add a", ()),  # add's backward pass has another reader
+    ],
+)
+def test_a_pool_may_hand_back_over_what_it_reads_last(text: str, expected: tuple[str, ...]) -> None:
+    derivation = assembly.derive(derive.network(text, input=(5, 5)))
+    net = derivation.network
+    made = {n.name: lower(d, keep=True, apart=net.apart(n)) for n, d in derivation.pairs()}
+    assert reuse.final(net, net.node("max_pool1"), made) == expected
+
+
 def test_the_networks_input_and_result_are_never_written_over() -> None:
     found = spares("relu > dense 2 > relu > mse", (4,))
     assert found["relu1"] == ("dy",)
