@@ -77,6 +77,20 @@ def reads(step: Step) -> tuple[str, ...]:
     return (step.of,)
 
 
+def over_tiles(steps: Sequence[Step]) -> list[Step]:
+    """The steps that make or read a value with an axis of tiles."""
+    tiled: set[str] = set()
+    for step in steps:
+        match step:
+            case Take(made, _, _, _):
+                tiled.add(made)
+            case Multiply(made, _, _, axes) if "t" in axes.split("->")[1]:
+                tiled.add(made)
+            case Apply(made, _, of, _) if of in tiled:
+                tiled.add(made)
+    return [step for step in steps if {step.made, *reads(step)} & tiled]
+
+
 def needed(steps: Sequence[Step], wanted: Sequence[str]) -> tuple[Step, ...]:
     """The steps without which some values cannot be made."""
     missing, found = set(wanted), []

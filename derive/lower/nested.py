@@ -25,6 +25,9 @@ from .snippets import listed
 HALVES = {"points": "lines", "sums": "strips", "dsums": "dstrips", "dpoints": "dlines"}
 """Values at points → what they are after, or before, the transform along the outer axis."""
 
+ROOMS = ("first", "second", "third", "fourth", "fifth")
+"""Buffers that values over tiles take turns in."""
+
 
 @dataclass(frozen=True)
 class Nested:
@@ -66,6 +69,18 @@ class Nested:
     def size(self, value: str) -> int:
         """Numbers that it holds for the samples of a block."""
         return prod(self.lead(value)) * self.columns(value) * self.blocks.samples
+
+    def rooms(self, steps: list[Step]) -> dict[str, str]:
+        """Value → the buffer that it has: one whose last value is read no more."""
+        moves = list(self.moves(steps))
+        last = {v: k for k, (_, read) in enumerate(moves) for v in read}
+        rooms: dict[str, str] = {}
+        for k, (made, read) in enumerate(moves):
+            if made in ("", "dkernels"):
+                continue
+            busy = {room for v, room in rooms.items() if last.get(v, k) >= k or v in read}
+            rooms[made] = next(room for room in ROOMS if room not in busy)
+        return rooms
 
     def moves(self, steps: list[Step]) -> Iterator[tuple[str, tuple[str, ...]]]:
         """What is made of what, one after the other; values of the kernel are among them."""

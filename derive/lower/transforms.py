@@ -1,4 +1,4 @@
-"""The matrices of :mod:`derive.toom` as constants of a kernel."""
+"""The matrices of :mod:`derive.toom` in a kernel: constants, and variables of the arrays' dtype."""
 
 from __future__ import annotations
 
@@ -49,6 +49,37 @@ def _tapped(blocks: Blocks) -> list[Axis]:
 def named(letter: str, axis: Axis) -> str:
     """The constant that transforms along one axis."""
     return f"{letter}{axis.outputs}{axis.window.taps}"
+
+
+def local(letter: str, turned: bool) -> str:
+    """The variable that a transform, or its transpose, is in."""
+    return f"{letter}_turned" if turned else letter
+
+
+def along(blocks: Blocks, letter: str, turned: bool) -> tuple[str, str]:
+    """Those along the outer and the inner axis: one if both are alike, or if there is but one."""
+    outer, inner = _outer_inner(blocks)
+    name = local(letter, turned)
+    if named(letter, outer) == named(letter, inner):
+        return name, name
+    return f"{name}_outer", f"{name}_inner"
+
+
+def along_axes(blocks: Blocks, letter: str, turned: bool) -> dict[str, str]:
+    """Those variables, and what they are set to."""
+    axes = zip(along(blocks, letter, turned), _outer_inner(blocks), strict=True)
+    return {name: cast(named(letter, axis), turned) for name, axis in axes}
+
+
+def cast(matrix: str, turned: bool) -> str:
+    """A transform in the arrays' own dtype, its rows in one piece."""
+    return matrix + ('.T.astype(dtype, order="C")' if turned else ".astype(dtype)")
+
+
+def _outer_inner(blocks: Blocks) -> tuple[Axis, Axis]:
+    """The axes with a window; the inner one twice if there is no other."""
+    inner = blocks.axes[blocks.inner]
+    return (inner if blocks.outer is None else blocks.axes[blocks.outer]), inner
 
 
 def _matrix(letter: str, axis: Axis) -> Constant:

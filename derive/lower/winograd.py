@@ -12,19 +12,17 @@ from dataclasses import dataclass
 from functools import cached_property
 from math import prod
 
-from ..bilinear import Apply, Multiply, Put, Step, Take, reads
+from ..bilinear import Apply, Multiply, Put, Step, over_tiles, reads
 from .kernels import Kernels, Slopes
 from .laying import BUFFERS, Laying
 from .nested import Nested
-from .patches import Axis, Blocks
+from .patches import Blocks
 from .snippets import listed
 from .tasks import Task
-from .transforms import matrices, named
+from .transforms import along, along_axes, cast, local, matrices
 from .windowed import Windowed
 
 SUMMED = {"c": "channels", "f": "filters"}
-ROOMS = ("first", "second", "third", "fourth", "fifth")
-"""Rooms that values over tiles take turns in."""
 
 
 @dataclass(frozen=True)
@@ -83,24 +81,15 @@ class Writer:
             *self._finish(),
         ]
 
-    # -- which steps stand where ----------------------------------------------------------------
     @cached_property
-    def tiled(self) -> frozenset[str]:
-        """Values with an axis of tiles."""
-        found: set[str] = set()
-        for step in self.steps:
-            match step:
-                case Take(made, _, _, _):
-                    found.add(made)
-                case Multiply(made, _, _, axes) if "t" in axes.split("->")[1]:
-                    found.add(made)
-                case Apply(made, _, of, _) if of in found:
-                    found.add(made)
-        return frozenset(found)
-
     def _inside(self) -> list[Step]:
         """Steps of the loop: what they make or read has an axis of tiles."""
-        return [s for s in self.steps if {s.made, *reads(s)} & self.tiled]
+        return over_tiles(self.steps)
+
+    @cached_property
+    def _rooms(self) -> dict[str, str]:
+        """Value over tiles → the buffer that it has for a time."""
+        return self.nested.rooms(self._inside)
 
     # -- before the loop ------------------------------------------------------------------------
     def _matrices(self) -> list[str]:
@@ -111,16 +100,12 @@ class Writer:
                 case Apply(_, letter, "kernel" | "dkernels", turned) if not (
                     self.slopes.part if turned else self.kernels and self.kernels.part
                 ):
-                    used[_local(letter, turned)] = _cast(matrices(self.blocks, letter), turned)
+                    used[local(letter, turned)] = cast(matrices(self.blocks, letter), turned)
                 case Apply(_, letter, _, turned):
-                    axes = self._tapped()
-                    for name, axis in zip(
-                        self._along(letter, turned), (axes[0], axes[-1]), strict=True
-                    ):
-                        used[name] = _cast(named(letter, axis), turned)
+                    used |= along_axes(self.blocks, letter, turned)
         lines = [f"{name} = {value}" for name, value in used.items()]
         if self.nested.biased in self._rooms:
-            axis, inner = self._tapped()[-1], self._along("A", False)[-1]
+            axis, inner = self.blocks.axes[self.blocks.inner], self._along("A")
             lines += [
                 "# a last column of ones meets the bias",
                 f"last = np.ones(({axis.outputs}, {axis.size + 1}), dtype)",
@@ -128,17 +113,9 @@ class Writer:
             ]
         return lines
 
-    def _tapped(self) -> list[Axis]:
-        """The axes with a window: the outer one, if there is one, and the inner one."""
-        axes = self.blocks.axes
-        return [axes[k] for k in (self.blocks.outer, self.blocks.inner) if k is not None]
-
-    def _along(self, letter: str, turned: bool) -> tuple[str, str]:
-        """The names of a transform along the outer and the inner axis: one if both are alike."""
-        axes, name = self._tapped(), _local(letter, turned)
-        if len({named(letter, axis) for axis in axes}) == 1:
-            return name, name
-        return f"{name}_outer", f"{name}_inner"
+    def _along(self, letter: str, turned: bool = False) -> str:
+        """The name of a transform along the inner axis."""
+        return along(self.blocks, letter, turned)[-1]
 
     @cached_property
     def kernels(self) -> Kernels | None:
@@ -147,13 +124,13 @@ class Writer:
         if not read:
             return None
         side = "narrow" if read[0].axes.split(",")[0].endswith("c") else "wide"
-        names = (*self._along("G", False), _local("G", False))
+        names = (*along(self.blocks, "G", False), local("G", False))
         return Kernels(self.blocks, self.source, self.task.machine, self.laying, side, names)
 
     @cached_property
     def slopes(self) -> Slopes:
         """How the kernel's gradient is made of values at the points."""
-        names = (*self._along("G", True), _local("G", True))
+        names = (*along(self.blocks, "G", True), local("G", True))
         count = "n" if self.blocks.count == 1 else "n + top"
         return Slopes(self.blocks, self.task.machine, self.laying, names, count)
 
@@ -181,26 +158,13 @@ class Writer:
 
     def _laid(self) -> list[str]:
         """Sides that are laid out with channels innermost."""
-        every = [v for s in self._inside() for v in (s.made, *reads(s)) if v in BUFFERS]
+        every = [v for s in self._inside for v in (s.made, *reads(s)) if v in BUFFERS]
         return [v for v in every if v != "narrow" or not self.nested.turning]
 
     @property
     def _leaves(self) -> bool:
         """Whether blocks of one sample share places."""
         return self.blocks.count > 1 and self.blocks.axes[0].size > self.blocks.axes[0].outputs
-
-    @cached_property
-    def _rooms(self) -> dict[str, str]:
-        """Value over tiles → the room that it has: one whose last value is read no more."""
-        moves = list(self.nested.moves(self._inside()))
-        last = {v: k for k, (_, read) in enumerate(moves) for v in read}
-        rooms: dict[str, str] = {}
-        for k, (made, read) in enumerate(moves):
-            if made in ("", "dkernels"):
-                continue
-            busy = {room for v, room in rooms.items() if last.get(v, k) >= k or v in read}
-            rooms[made] = next(room for room in ROOMS if room not in busy)
-        return rooms
 
     def _results(self) -> list[str]:
         lines = []
@@ -218,7 +182,7 @@ class Writer:
     def _loop(self) -> list[str]:
         several, blocks = self.blocks.samples > 1, self.blocks
         head = f"for n in range(0, N, {blocks.samples}):" if several else "for n in range(N):"
-        inner = [line for step in self._inside() for line in (*_told(step), *self._step(step))]
+        inner = [line for step in self._inside for line in (*_told(step), *self._step(step))]
         if blocks.count > 1:
             over = f"range(0, {blocks.axes[0].count}, {blocks.rows})"
             inner = [f"for top in {over}:", *(f"    {line}" for line in inner)]
@@ -251,16 +215,16 @@ class Writer:
         match step:
             case Apply("points" | "dsums" as made, letter, _, turned):
                 tiles = self.laying.view("wide" if made == "points" else "dnarrow")
-                return nested.ahead(made, tiles, *self._along(letter, turned))
+                return nested.ahead(made, tiles, *along(self.blocks, letter, turned))
             case Apply("ends", letter, of, turned):
-                return nested.ends(of, self._along(letter, turned)[0])
+                return nested.ends(of, along(self.blocks, letter, turned)[0])
             case Apply("dpatches", letter, of, turned):
-                return nested.back(of, self._along(letter, turned)[0])
+                return nested.back(of, along(self.blocks, letter, turned)[0])
             case Put("narrow"):
-                return self._outputs(self._along("A", False)[-1])
+                return self._outputs(self._along("A"))
             case Put("dwide"):
                 return nested.placed(
-                    "dpoints", self.laying.view("dwide"), self._along("B", True)[-1]
+                    "dpoints", self.laying.view("dwide"), self._along("B", turned=True)
                 )
             case Multiply(made, left, right, axes):
                 return self._multiply(made, left, right, axes)
@@ -294,32 +258,25 @@ class Writer:
 
     # -- after the loop -------------------------------------------------------------------------
     def _finish(self) -> list[str]:
-        lines, shown = [], []
+        lines = []
         for side, target in self.sides.items():
-            shape = self.task.shape(target)
-            text = target
             if side == "kernel":
                 lines += self.slopes.after()
-                made = self.blocks.form.kernel_from("dtaps", self.slopes.order)
-                text = f"{made}.reshape({listed(shape)})"
-            elif side in ("narrow", "wide"):
-                if shape != self.laying.whole(side):
-                    text = f"{target}.reshape({listed(('N', *shape))})"
-            elif shape != (self.blocks.filters,):
-                text = f"{target}.reshape({listed(shape)})"
-            if text != target:
-                lines.append(f"{target} = {text}")
-            shown.append(target)
-        return [*lines, f"return {', '.join(shown)}"]
+            if (made := self._result(side, target)) != target:
+                lines.append(f"{target} = {made}")
+        return [*lines, f"return {', '.join(self.sides.values())}"]
 
-
-def _cast(matrix: str, turned: bool) -> str:
-    """A transform in the arrays' own dtype, its rows in one piece."""
-    return matrix + ('.T.astype(dtype, order="C")' if turned else ".astype(dtype)")
-
-
-def _local(letter: str, turned: bool) -> str:
-    return f"{letter}_turned" if turned else letter
+    def _result(self, side: str, target: str) -> str:
+        """What was made of a side, in the target's own shape."""
+        shape = self.task.shape(target)
+        if side == "kernel":
+            made = self.blocks.form.kernel_from("dtaps", self.slopes.order)
+            return f"{made}.reshape({listed(shape)})"
+        if side == "total":
+            own = shape == (self.blocks.filters,)
+            return target if own else f"{target}.reshape({listed(shape)})"
+        own = shape == self.laying.whole(side)
+        return target if own else f"{target}.reshape({listed(('N', *shape))})"
 
 
 def _told(step: Step) -> list[str]:
