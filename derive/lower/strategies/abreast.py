@@ -19,6 +19,7 @@ from ...programs import Function
 from ..rooms import room, whole
 from ..snippets import listed, nested, plus, snippet, times
 from ..tasks import Routine, Task
+from ..tiles import pace
 from ..windowed import Window, Windowed
 
 NAME = "abreast"
@@ -73,8 +74,9 @@ def cost(task: Task, targets: tuple[str, ...], batch: int) -> Cost:
     _, channels, filters, _, places = form.counts
     depth, most = _depth(form), _samples(form)
     size, row = prod(w.size for w in form.windows), form.windows[-1].outputs
-    blocks, moved = -(-batch // most), batch * (3 * channels * size + depth * places)
-    runs = batch * (depth * places / row + channels * size / form.windows[-1].size)
+    blocks, (number, run) = -(-batch // most), pace(form)
+    moved = batch * (3 * channels * size + number * depth * places)
+    runs = batch * (run * depth * places / row + channels * size / form.windows[-1].size)
     sides = {
         "narrow": (filters, 0, depth),
         "wide": (depth, 0, filters),

@@ -18,7 +18,7 @@ from ...programs import Function
 from ..rooms import room, sample
 from ..snippets import snippet
 from ..tasks import Routine, Task
-from ..tiles import FLOAT, Tiles, sliced, start_of, starts, windows_of
+from ..tiles import FLOAT, Tiles, pace, sliced, start_of, starts, windows_of
 from ..windowed import Windowed
 
 NAME = "columns"
@@ -45,17 +45,18 @@ def cost(task: Task, targets: tuple[str, ...], batch: int) -> Cost:
     width = tiles.places
     m, n = sliced(task, filters, depth, width, groups)
     outer = batch * tiles.count
+    number, run = pace(form)
     several = len(form.windows) > 1  # else one line holds all places
     lines, laid = (tiles.rows, form.windows[0].size) if several else (1, 1)
     ahead = filters * depth * groups if _copied(form) else 0  # of the kernel
     turned = ahead if form.kernel_axes("gfcu")[0] != form.kernel else 0
     return Cost(
         ((outer * groups * (filters // m) * (width // n), m, n, depth),),
-        moved=outer * groups * depth * width
+        moved=number * outer * groups * depth * width
         + 2 * batch * prod(w.size for w in form.windows)
         + 2 * ahead
         + 3 * turned,
-        runs=outer * groups * depth * lines + batch * groups * channels * laid,
+        runs=run * outer * groups * depth * lines + batch * groups * channels * laid,
         calls=3 + 0.7 * batch + (1.5 if tiles.count == 1 else 2.5) * outer,
         scratch=groups * depth * width,
     )

@@ -17,7 +17,7 @@ from ...programs import Function
 from ..rooms import room, sample
 from ..snippets import listed, snippet
 from ..tasks import Routine, Task
-from ..tiles import Tiles, sliced_rows, start_of, windows_of
+from ..tiles import Tiles, pace, sliced_rows, start_of, windows_of
 from ..windowed import Windowed, totals
 
 NAME = "correlate"
@@ -41,10 +41,11 @@ def cost(task: Task, targets: tuple[str, ...], batch: int) -> Cost:
     depth, tiles = channels * taps + len(targets) - 1, _tiles(form, task)
     outer = batch * tiles.count
     held, rows = _held(form, task, depth)
+    number, run = pace(form)
     return Cost(
         ((outer * groups * held // rows, rows, filters, tiles.places),),
-        moved=groups * depth * (outer * (tiles.places + 2 * filters) + filters),
-        runs=outer * groups * depth * (tiles.rows if len(form.windows) > 1 else 1),
+        moved=groups * depth * (outer * (number * tiles.places + 2 * filters) + filters),
+        runs=run * outer * groups * depth * (tiles.rows if len(form.windows) > 1 else 1),
         calls=4 + 0.7 * batch + (2 if tiles.count == 1 else 3) * outer,
         scratch=groups * depth * tiles.places,
     )

@@ -119,7 +119,7 @@ def cost(task: Task, targets: tuple[str, ...], batch: int) -> Cost:
     runs = blocks.width // form.windows[-1].outputs
     kernel, sides = filters * blocks.depth, (blocks.filters, blocks.width, blocks.depth)
     # beyond the cache every row fetches it again
-    fetched = tiles * blocks.rows if FLOAT * kernel > task.machine.cache else 2
+    fetched = tiles * blocks.rows if FLOAT * kernel > task.machine.cache else 5
     return Cost(
         ((tiles * blocks.rows * filters // blocks.filters, *sides),),
         moved=tiles * high * blocks.block * blocks.width
