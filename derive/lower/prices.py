@@ -54,6 +54,8 @@ def _kernels(blocks: Blocks, sides: Collection[str], often: float, machine: Mach
         else:
             total += Cost(((slices, points, width, taps),), (points + taps) * kernel)
         total += Cost(moved=again * points * kernel, runs=often_made * taps * kernel / 8)
+        if blocks.form.kernel_axes("gfcu")[0] != blocks.form.kernel:  # it is turned
+            total += Cost(moved=2.5 * often_made * taps * kernel)
     if "kernel" in sides and blocks.returned:
         total += _in_parts(blocks, blocks.returned, "narrow", often)
         total += Cost(moved=often * taps * kernel)
