@@ -18,7 +18,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
-from math import gcd, lcm, prod, sqrt
+from math import gcd, lcm, prod
 
 from .errors import Disproved
 
@@ -104,22 +104,6 @@ def prove(found: Toom) -> None:
                         f"F({found.outputs}, {found.taps}): the coefficient of g[{u}]·d[{t}] "
                         f"in y[{i}] is {Fraction(whole, found.denominator)}"
                     )
-
-
-def growth(found: Toom) -> float:
-    """How much larger errors get: √ max_i Σ_k A[i,k]²·|G[k]|²·|B[k]|².
-
-    The standard deviation of an output, in units of that of a direct sum's products, if each
-    of the products under ⊙ carries an error of its own, and all entries are of one size.
-    """
-    lengths = [
-        Fraction(sum(v * v for v in g), found.denominator**2) * sum(v * v for v in b)
-        for g, b in zip(found.filters, found.inputs, strict=True)
-    ]
-    worst = max(
-        sum(a * a * length for a, length in zip(row, lengths, strict=True)) for row in found.values
-    )
-    return sqrt(worst)
 
 
 def _power(point: Point, exponent: int, count: int) -> int:

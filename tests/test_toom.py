@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from fractions import Fraction
 from itertools import combinations, product
-from math import gcd
+from math import gcd, sqrt
 
 import numpy as np
 import pytest
@@ -13,10 +13,26 @@ import sympy
 
 from derive.bilinear import Apply, Multiply, Put, Step, Take, adjoint, correlation, needed
 from derive.errors import Disproved
-from derive.toom import POINTS, Toom, growth, interpolated, prove, toom
+from derive.toom import POINTS, Toom, interpolated, prove, toom
 
 SIZES = [(m, r) for m in range(1, 7) for r in range(1, 7)]
 PAIRS = [(s * a, b) for a, b in ((1, 1), (2, 1), (1, 2), (3, 1), (1, 3)) for s in (1, -1)]
+
+
+def growth(found: Toom) -> float:
+    """How much larger errors get: √ max_i Σ_k A[i,k]²·|G[k]|²·|B[k]|².
+
+    The standard deviation of an output, in units of that of a direct sum's products, if each
+    of the products under ⊙ carries an error of its own, and all entries are of one size.
+    """
+    lengths = [
+        Fraction(sum(v * v for v in g), found.denominator**2) * sum(v * v for v in b)
+        for g, b in zip(found.filters, found.inputs, strict=True)
+    ]
+    worst = max(
+        sum(a * a * length for a, length in zip(row, lengths, strict=True)) for row in found.values
+    )
+    return sqrt(worst)
 
 
 def exactly(found: Toom) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -1,8 +1,9 @@
 """Lowering: Derivation → Program, the array statements of ``forward`` and ``backward``.
 
-A strategy is one file: it turns statements into lines of a :class:`~derive.lower.scope.Scope`.
-Here the functions are put together: the arrays come in, each tensor is computed, the batch
-axes go back on.
+A layer of one equation gets the strategies that are fastest for it, a file each, and branches
+between them (:mod:`.branching`). What they do not cover, or are not to, is computed here tap by
+tap: statements become lines of a :class:`~derive.lower.scope.Scope`, the arrays come in, each
+tensor is computed, the batch axes go back on.
 """
 
 from __future__ import annotations

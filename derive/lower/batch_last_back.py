@@ -134,7 +134,7 @@ def _spread(form: Windowed, samples: int, name: str) -> tuple[list[str], list[st
     deep, step = filters * last.taps, first.dilation * width
     begin = f"{first.start * width} + {step} * u" if first.start else f"{step} * u"
     before = [
-        *_spread_kernel(form),
+        f"kernel = {form.kernel_as('tc', 'fv')}",
         f'spread = _scratch("{name}_spread", ({listed((filters, first.outputs, long, samples))}), '
         "dtype)",
         f"shifted = _windows(spread, ({shape}), ({steps}), {(low - last.start) * samples})",
@@ -155,15 +155,4 @@ def _spread(form: Windowed, samples: int, name: str) -> tuple[list[str], list[st
         f"for u in range({first.taps}):",
         f"    begin = {begin}",
         f"    planes[begin:] += products[u, : {channels * plane} - begin]",
-    ]
-
-
-def _spread_kernel(form: Windowed) -> list[str]:
-    """The kernel as (first taps · channels, filters · last taps)."""
-    _, channels, filters, _, _ = form.counts
-    first, last = form.windows
-    order = listed((first.taps, last.taps, channels, filters))
-    return [
-        f"kernel = {form.kernel_as('u', 'c', 'f')}.reshape({order}).transpose(0, 2, 3, 1)",
-        f"kernel = kernel.reshape({first.taps * channels}, {filters * last.taps})",
     ]

@@ -108,6 +108,8 @@ def _cases(
     for branch, after in zip(direction.branches, (*direction.branches[1:], None), strict=True):
         test = expression(f"len({lead}) < {after.least}") if after else None
         cases.append((test, _calls(direction, branch)))
+    while len(cases) > 1 and cases[-1][1] == cases[-2][1]:  # the last one is the rest anyway
+        del cases[-2]
     if len(cases) == 1:
         return cases[0][1]
     return (If(tuple(cases)),)

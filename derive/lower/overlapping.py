@@ -1,6 +1,6 @@
 """Windows along the first axis that overlap in memory, eight samples innermost.
 
-    blocks[h, (c,v), (j,n)] = x[c, h, s·j + d·v − p, n]
+    blocks[h, (c,v), (j,n)] = x[c, h − p, s·j + d·v − p, n]
 
 Only the windows along the other axes are copied. Of the outputs, row i reads the blocks i, i+1,
 ..., i+K−1, which lie behind each other: one matrix without a copy. For the kernel's gradient
@@ -9,7 +9,6 @@ the same numbers lie as (c,v), h, (j,n): tap u reads all rows from u on, one mat
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 from ..machines import FLOAT, GAP, Cost
@@ -79,17 +78,15 @@ def narrow(form: Windowed, samples: int, name: str, into: str) -> tuple[list[str
 
     ``inner`` is where the samples are put; the result is ``into``, (filters, positions · samples).
     """
-    _, channels, filters, taps, _ = form.counts
+    filters = form.counts[2]
     first, depth, width, ones = form.windows[0], _depth(form), _width(form, samples), form.bias
-    deep, pitch, others = depth + bool(ones), width + GAP, taps // first.taps
+    deep, pitch = depth + bool(ones), width + GAP
     lines, copied, shape = _copied(form, samples, name)
     rows = 1 + len(form.windows) + 1  # the axis of rows comes first
     order = [rows, *range(rows), *range(rows + 1, len(shape))]
-    opened = f"{form.kernel_as('f', 'c', 'u')}.reshape({listed((filters, channels, first.taps))}"
-    parts = f"{opened}, {others}).swapaxes(1, 2)"
     before = [
         f"kernel = np.zeros(({listed((filters, first.taps, deep))}), dtype)",
-        f"kernel[..., :{depth}] = {parts}.reshape({listed((filters, first.taps, depth))})",
+        f"kernel[..., :{depth}] = {form.kernel_as('f', 't', 'cv')}",
         *([f"kernel[:, 0, {depth}] = {ones}  # meets the ones"] if ones else []),
         f"kernel = kernel.reshape({filters}, {first.taps * deep})",
         *lines,
@@ -132,11 +129,3 @@ def kernel(form: Windowed, samples: int, name: str, upstream: str) -> tuple[list
         "sums += part",
     ]
     return before, inside
-
-
-def sums(form: Windowed) -> str:
-    """Those as (channels, taps, filters)."""
-    _, channels, filters, taps, _ = form.counts
-    first = form.windows[0].taps
-    sizes: Sequence[int] = (first, channels, taps // first, filters)
-    return f"sums.reshape({listed(sizes)}).swapaxes(0, 1)"

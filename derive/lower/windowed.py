@@ -128,7 +128,8 @@ class Windowed:
         """The kernel as Python text with one axis for each word: ``kernel_as("g", "f", "cu")``.
 
         The letters of a word are roles: ``g`` groups, ``f`` filters, ``c`` channels, ``u`` taps
-        (in the order of the windows). Without taps to turn or axes to move it is a reshape.
+        (in the order of the windows), or ``t`` the first tap and ``v`` the others. Without taps to
+        turn or axes to move it is a reshape.
         """
         order, sizes = self._labels("".join(wanted)), dict(self.sizes)
         made, own = self._opened, self.kernel_labels
@@ -151,14 +152,16 @@ class Windowed:
         text = self._opened + _transposed(self.kernel_labels, order) + self._turned(order)
         return text, tuple(sizes[label] for label in order)
 
-    def kernel_from(self, text: str, order: str) -> str:
+    def kernel_from(self, text: str, order: str, shape: tuple[int, ...] = ()) -> str:
         """An array whose axes are the roles ``order`` (as in :meth:`kernel_as`), as the kernel.
 
-        ``t`` stands for the first tap alone, ``v`` for the others.
+        It is put into the ``shape``, if one is given that is not the kernel's own.
         """
         labels, own, sizes = self._labels(order), self.kernel_labels, dict(self.sizes)
         opened = f"{text}.reshape({listed(sizes[label] for label in labels)})"
-        return opened + _transposed(labels, own) + self._turned(own)
+        made = opened + _transposed(labels, own) + self._turned(own)
+        other = shape and shape != tuple(sizes[label] for label in own)
+        return f"{made}.reshape({listed(shape)})" if other else made
 
     def _labels(self, roles: str) -> tuple[str, ...]:
         """The kernel's indices with these roles, in their order."""

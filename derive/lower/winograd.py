@@ -270,8 +270,7 @@ class Writer:
         """What was made of a side, in the target's own shape."""
         shape = self.task.shape(target)
         if side == "kernel":
-            made = self.blocks.form.kernel_from("dtaps", self.slopes.order)
-            return f"{made}.reshape({listed(shape)})"
+            return self.blocks.form.kernel_from("dtaps", self.slopes.order, shape)
         if side == "total":
             own = shape == (self.blocks.filters,)
             return target if own else f"{target}.reshape({listed(shape)})"

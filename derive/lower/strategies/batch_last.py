@@ -249,7 +249,7 @@ def _kernel(task: Task, form: Windowed, targets: tuple[str, ...], name: str) -> 
     shape = [listed(task.shape(t)) for t in targets]
     if overlap(form, BLOCK, task):
         before, inside = overlapping.kernel(form, BLOCK, name[1:], "upstream")
-        results = [f"{form.kernel_from(overlapping.sums(form), 'cuf')}.reshape({shape[0]})"]
+        results = [form.kernel_from("sums", "tcvf", task.shape(targets[0]))]
         if ones:
             before.append(f"total = np.zeros({form.counts[2]}, dtype)")
             inside.append("total += upstream.sum(axis=1, dtype=dtype)")

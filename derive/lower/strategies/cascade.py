@@ -156,9 +156,9 @@ def _room(form: Windowed, task: Task, name: str) -> Function:
     lead, (m, n) = ([channels // block] if block < channels else []), _slices(form, task)
     depth, inside = taps * block, "".join(f", :{w.outputs}" for w in windows[1:])
     given, made = f"padded.reshape({filters}, {length})", f"taken[:, :{length}]"
-    matrix = listed([*lead, depth, filters])
+    matrix = "kernel"
     if m < depth:
-        matrix = listed([*lead, depth // m, m, filters])
+        matrix = f"kernel.reshape({listed([*lead, depth // m, m, filters])})"
         made = f"taken.reshape({depth // m}, {m}, {plane})[..., :{length}]"
     elif n < length:
         given = f"padded.reshape({filters}, {length // n}, {n}).swapaxes(0, 1)"
@@ -173,7 +173,7 @@ def _room(form: Windowed, task: Task, name: str) -> Function:
         f"taken = np.zeros(({depth}, {plane}), dtype)",
         f"products = {made}",
         *_stages(form, block),
-        f"return kernel.reshape({matrix}), taps, inner, rows, products, stages, made",
+        f"return {matrix}, taps, inner, rows, products, stages, made",
     ]
     return room(name, body, "_windows", "tuple")
 
@@ -199,9 +199,9 @@ def _stages(form: Windowed, block: int) -> list[str]:
         source = f"sums_{tap}"
     padded, plane = [w.padded for w in windows], _plane(form)
     ends = ", ".join(f"{w.low} : {w.low + w.size}" for w in windows)
-    whole = f"{source}.reshape({block}, {plane})"
+    whole = source
     if prod(padded) < plane:
-        whole += f"[:, :{prod(padded)}]"
+        whole += f".reshape({block}, {plane})[:, :{prod(padded)}]"
     return [
         "# a shift is a view that starts earlier, where the share before ends in zeros",
         *lines,

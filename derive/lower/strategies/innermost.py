@@ -1,6 +1,6 @@
 """Small maps: y and dw of samples that lie innermost, and stay so inside a network.
 
-    blocks[h, (c,v), (j,n)] = x[n, c, h, j + d·v − p]
+    blocks[h, (c,v), (j,n)] = x[n, c, h − p, j + d·v − p]
     y[n, f, i, j] = Σ_u kernel[f, (u,c,v)] · blocks[i + u, (c,v), (j,n)]
     dw[f, c, u, v] = Σ_i blocks[i + u, (c,v), (j,n)] · dy[i, (j,n), f]
 
@@ -146,18 +146,15 @@ def _matrices(form: Windowed, pieces: int) -> list[str]:
 
 def _narrow(task: Task, form: Windowed, targets: tuple[str, ...]) -> Lines:
     """A product of the kernel with the blocks of each row, straight into y."""
-    _, channels, filters, taps, _ = form.counts
-    first, last = axes(form)
+    filters, (first, last) = form.counts[2], axes(form)
     target, depth = targets[0], _depth(form)
     sizes = listed((filters, first.outputs, last.outputs))
     pieces = slices(task, filters, first.taps * (depth + 1), last.outputs)
     cut = "width).swapaxes(0, 1)" if pieces == 1 else f"{pieces}, long).transpose(1, 2, 0, 3)"
     before, inside = _filled(form)
-    opened = f"{form.kernel_as('f', 'c', 'u')}.reshape({filters}, {channels}, {first.taps}"
-    parts = f"{opened}, {taps // first.taps}).swapaxes(1, 2)"
     before = [
         f"kernel = np.zeros(({filters}, {first.taps}, {depth + 1}), dtype)",
-        f"kernel[..., :{depth}] = {parts}.reshape({filters}, {first.taps}, {depth})",
+        f"kernel[..., :{depth}] = {form.kernel_as('f', 't', 'cv')}",
         *([f"kernel[:, 0, {depth}] = {form.bias}  # meets the ones"] if form.bias else []),
         f"kernel = kernel.reshape({filters}, {first.taps * (depth + 1)})",
         *before,
@@ -179,8 +176,7 @@ def _narrow(task: Task, form: Windowed, targets: tuple[str, ...]) -> Lines:
 
 def _kernel(task: Task, form: Windowed, targets: tuple[str, ...]) -> Lines:
     """The blocks of every row times dy of that row, added up."""
-    _, channels, filters, taps, _ = form.counts
-    first, depth = form.windows[0], _depth(form)
+    filters, first, depth = form.counts[2], form.windows[0], _depth(form)
     deep = first.taps * (depth + 1)
     before, inside = _filled(form)
     buffers, upstream = _by_row(form, deep)
@@ -197,11 +193,7 @@ def _kernel(task: Task, form: Windowed, targets: tuple[str, ...]) -> Lines:
         "sums += parts.sum(axis=0, dtype=dtype)",
     ]
     opened = f"sums.reshape({first.taps}, {depth + 1}, {filters})"
-    own = (
-        f"{opened}[:, :{depth}].reshape({first.taps}, {channels}, {taps // first.taps}, {filters})"
-    )
-    made = form.kernel_from(f"{own}.swapaxes(0, 1)", "cuf")
-    results = [f"{made}.reshape({listed(task.shape(targets[0]))})"]
+    results = [form.kernel_from(f"{opened}[:, :{depth}]", "tcvf", task.shape(targets[0]))]
     results += [f"sums[{depth}].reshape({listed(task.shape(bias))})" for bias in targets[1:]]
     return before, inside, ", ".join(results), [form.narrow, form.wide]
 

@@ -1,7 +1,7 @@
 """Small maps: dx of samples that lie innermost, and stay so inside a network.
 
     shares[(u,c), i, (r,n)] = Σ_{f,v} w[f, c, u, v] · dy[n, f, i, r − d·v]
-    dx[n, c, i + d·u, r] += shares[(u,c), i, (r,n)]
+    dx[n, c, i + d·u − p, r − p] += shares[(u,c), i, (r,n)]
 
 Windows of dy along its rows are copied, some rows at a time, and summed by a product. What each
 tap of the first axis adds to dx is then one run through whole rows.
@@ -99,10 +99,8 @@ def _lines(task: Task, form: Windowed, target: str) -> Lines:
     tile, line, deep = _tile(form), last.padded, _deep(form)
     pieces = slices(task, first.taps * channels, deep, line)
     shares = first.taps * channels * first.outputs * line
-    order = listed((first.taps, last.taps, channels, filters))
     before = [
-        f"kernel = {form.kernel_as('u', 'c', 'f')}.reshape({order}).transpose(0, 2, 3, 1)",
-        f"kernel = kernel.reshape({first.taps * channels}, {deep})",
+        f"kernel = {form.kernel_as('tc', 'fv')}",
         f'edged = _shared("edged", {filters * tile * _long(form) * MOST}, dtype)',
         f'held = _shared("windows", {deep * (tile * line * MOST + GAP)}, dtype)',
         f'added = _shared("parts", {shares * MOST}, dtype)',

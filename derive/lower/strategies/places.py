@@ -113,6 +113,7 @@ def _room(places: Places) -> Function:
         shape = listed([places.most, *places.lengths])
         lines += [f"padded = np.zeros(({shape}), dtype)", f"padded[...] = {FILL[pool.op]}"]
     lines += [f"{peak} = np.zeros(({own},), dtype)" for peak in made]
+    lines.append("# flags are bytes of 0 or 1: the first are codes as they are, later ones factors")
     lines.append(f'code, better, later = np.zeros((3, {own}), np.dtype("u1"))')
     views = "code, better, later, code.view(bool), better.view(bool)"
     kept = ", ".join([*(["padded"] if pool.padded else []), *made, views])

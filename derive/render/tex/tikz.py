@@ -5,8 +5,6 @@ Tints are light, so that labels keep their contrast on paper without colours.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from ...documents import Cell, Edge, Figure, Inline, Label
 from ..html.svg import ordered
 from ..hues import hue
@@ -38,8 +36,6 @@ _EDGES = {
     "faint": "line width=.4pt, black!35",
     "dashed": "line width=.5pt, dashed",
 }
-
-Formula = Callable[[tuple[Inline, ...]], str]
 
 
 def tikz(figure: Figure) -> str:
