@@ -201,7 +201,8 @@ def _room(blocks: Blocks, name: str) -> Function:
     form, windows = blocks.form, blocks.windows
     channels, filters = form.counts[1:3]
     high, size = blocks.rows + blocks.reach, blocks.first.stride * blocks.row
-    own = blocks.reach + 1
+    own, wide = blocks.reach + 1, (blocks.reach + 1) * blocks.block
+    cut = f"[..., :{blocks.depth}]" if blocks.depth < wide else ""
     lead = (filters // blocks.filters, 1) if blocks.filters < filters else ()
     rest = blocks.row // channels
     inner = ", ".join(f"{w.low} : {w.low + w.size}" for w in windows)
@@ -211,8 +212,7 @@ def _room(blocks: Blocks, name: str) -> Function:
     shape = listed((blocks.rows, blocks.depth, blocks.width))
     body = [
         f"kernel = np.zeros(({listed((filters, own, blocks.block))}), dtype)",
-        f"matrix = kernel.reshape({listed((*lead, blocks.filters, own * blocks.block))})"
-        f"[..., :{blocks.depth}]",
+        f"matrix = kernel.reshape({listed((*lead, blocks.filters, wide))}){cut}",
         f"taps = kernel{within}.reshape("
         f"{listed((filters, own, blocks.first.stride, channels, rest))}).transpose(0, 3, 1, 2, 4)",
         *(["# the first row of ones is enough; the others meet zeros"] if ones else []),
