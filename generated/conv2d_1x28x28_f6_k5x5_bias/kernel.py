@@ -25,7 +25,7 @@ How it is computed, by batch size (float32, float64):
 
                                                   multiply-adds  scratch  estimate
     forward   other dtypes  y         taps
-    forward   N >= 1        y         rows              103,680    20 kB    9.7 us
+    forward   N >= 1        y         rows              103,680    20 kB    9.8 us
     forward   N >= 8        y         batch_last        103,680   276 kB     54 us
     backward  other dtypes  dx dw db  taps
     backward  N >= 1        dx        cascade           100,800   114 kB     13 us
@@ -155,7 +155,7 @@ def _y_rows(x, w, b):
 def _y_rows_room(dtype):
     """Buffers of _y_rows, and the views of them that it reads and writes."""
     kernel = np.zeros((6, 5, 6), dtype)
-    matrix = kernel.reshape(6, 30)[..., :30]
+    matrix = kernel.reshape(6, 30)
     taps = kernel[:, :, :5].reshape(6, 5, 1, 1, 5).transpose(0, 3, 1, 2, 4)
     # the first row of ones is enough; the others meet zeros
     bias = kernel[:, 0, 5]
@@ -175,7 +175,7 @@ def _y_batch_last(x, w, b):
     N, dtype = len(x), x.dtype
     made = _scratch("y_batch_last_made", (6, 4624), dtype)[:, :4608]
     kernel = np.zeros((6, 5, 6), dtype)
-    kernel[..., :5] = w.reshape(6, 1, 25).reshape(6, 1, 5, 5).swapaxes(1, 2).reshape(6, 5, 5)
+    kernel[..., :5] = w.reshape(6, 5, 5)
     kernel[:, 0, 5] = b
     kernel = kernel.reshape(6, 30)
     padded = _scratch("y_batch_last_padded", (1, 28, 28, 8), dtype)
@@ -253,8 +253,8 @@ def _dx_cascade_room(dtype):
     along_u = _windows(sums_v, (5, 784), (756, 1))
     sums_u = np.zeros((784,), dtype)
     stages = (tuple(along_v), sums_v), (tuple(along_u), sums_u)
-    made = sums_u.reshape(1, 784).reshape(1, 28, 28)[:, 0:28, 0:28]
-    return kernel.reshape(25, 6), taps, inner, rows, products, stages, made
+    made = sums_u.reshape(1, 28, 28)[:, 0:28, 0:28]
+    return kernel, taps, inner, rows, products, stages, made
 
 
 def _dw_db_shifts(dy, x):
@@ -293,8 +293,7 @@ def _dx_dw_db_batch_last(dy, w, x):
     upstream = _scratch("dx_dw_db_batch_last_upstream", (6, 4624), dtype)
     upstream = upstream[:, :4608]
     turned = upstream.reshape(6, 576, 8)
-    kernel = w.transpose(2, 3, 1, 0).reshape(25, 1, 6).reshape(5, 5, 1, 6).transpose(0, 2, 3, 1)
-    kernel = kernel.reshape(5, 30)
+    kernel = w.transpose(2, 1, 0, 3).reshape(5, 30)
     spread = _scratch("dx_dw_db_batch_last_spread", (6, 24, 32, 8), dtype)
     shifted = _windows(spread, (6, 5, 24, 224), (6144, -8, 256, 1), 32)
     laid = _scratch("dx_dw_db_batch_last_laid", (30, 5392), dtype)
@@ -335,11 +334,7 @@ def _dx_dw_db_batch_last(dy, w, x):
         total += upstream.sum(axis=1, dtype=dtype)
     return (
         dx.reshape(N, 1, 28, 28),
-        sums.reshape(5, 1, 5, 6)
-        .swapaxes(0, 1)
-        .reshape(1, 5, 5, 6)
-        .transpose(3, 0, 1, 2)
-        .reshape(6, 1, 5, 5),
+        sums.reshape(5, 1, 5, 6).transpose(3, 1, 0, 2),
         total.reshape(6),
     )
 

@@ -27,14 +27,14 @@ How it is computed, by batch size (float32, float64):
     forward   other dtypes  y         taps
     forward   N >= 1        y         columns          229,376    46 kB     13 us
     backward  other dtypes  dx dw db  taps
-    backward  N >= 1        dx        sheared          399,360   112 kB     36 us
+    backward  N >= 1        dx        abreast          221,184    27 kB     36 us
     backward  N >= 1        dw db     correlate        262,144    50 kB     14 us
-    backward  N >= 4        dx        taps             221,184     0 kB     96 us
+    backward  N >= 4        dx        taps             221,184     0 kB     98 us
     backward  N >= 4        dw db     correlate        262,144    50 kB     48 us
 
 Multiply-adds are those of matrix products, a sample; times are estimated for the least batch of
 the branch. Scratch (float32) does not grow with the batch; each thread keeps its own between
-calls, at most 207 kB. What taps computes may take as much memory again as the batch.
+calls, at most 122 kB. What taps computes may take as much memory again as the batch.
 
 Generated and proved by:
 
@@ -80,9 +80,9 @@ def forward(x: np.ndarray, w: np.ndarray, b: np.ndarray, *, threads: int = 1) ->
         if x.dtype.char not in "fd":
             y = _forward_taps(x, w, b)
             return y.reshape(*batch, 32, 16, 16)
-    if threads > 1 and len(x) >= 48:
-        # 24 samples are about as much work as is worth a thread
-        shares = min(threads, len(x) // 24)
+    if threads > 1 and len(x) >= 46:
+        # 23 samples are about as much work as is worth a thread
+        shares = min(threads, len(x) // 23)
         y = _split(forward, shares, (np.empty((len(x), 32, 16, 16), x.dtype),), x=x, w=w, b=b)[0]
     else:
         y = _y_columns(x, w, b)
@@ -112,7 +112,7 @@ def backward(
             backward, shares, (np.empty((len(dy), 3, 32, 32), dy.dtype),), dy=dy, x=x, w=w, b=b
         )
     elif len(dy) < 4:
-        dx = _dx_sheared(dy, w)
+        dx = _dx_abreast(dy, w)
         dw, db = _dw_db_correlate(dy, x)
     else:
         dx = _dx_taps(dy, w)
@@ -192,46 +192,36 @@ def _backward_taps(dy, x, w):
     return dx, dw, db
 
 
-def _dx_sheared(dy, w):
-    """dx: the planes of 1 groups are copied for every vertical tap, some rows further on; a
-    product makes a plane for every horizontal tap, and ones times these planes, shifted
-    against each other, are the sums.
-
-    Numbers meet zeros of the layout here: one that is infinite, or none, may spoil more results
-    than those it belongs to.
+def _dx_abreast(dy, w):
+    """dx = kernelᵀ · dy, each product added to the entry that its tap reads, 2 samples side by
+    side in one product.
     """
     N, dtype = len(dy), dy.dtype
-    rows = _scratch("dx_sheared_rows", (1, 64, 256), dtype)
-    placed = rows.reshape(1, 32, 1, 2, 16, 16)
-    kernel = _scratch("dx_sheared_kernel", (1, 2, 3, 2, 2, 32, 2), dtype)
-    # where each tap goes: along the rows down, along the columns across
-    kernel[:, ((1, 0, 0),), :, ((1,), (0,), (1,)), ((1, 0, 1),), :, ((1,), (0,), (0,))] = (
-        w.reshape(1, 32, 3, 9).reshape(1, 32, 3, 3, 3).transpose(3, 4, 0, 2, 1)
-    )
-    kernel = kernel.reshape(1, 24, 64)
-    sums = _scratch("dx_sheared_sums", (1, 24, 288), dtype)
-    products = sums[:, :, 16:272]
-    by_row = products.reshape(1, 2, 12, 16, 16)
-    sheared = _windows(sums, (1, 12, 2, 256), (6912, 288, 3457, 1), 16)
-    ones = np.ones((1, 2), dtype)
-    dx = np.empty((N, 1, 3, 32, 32), dtype)
-    full = _scratch("dx_sheared_full", (1, 12, 1, 256), dtype)
-    inside = full.reshape(1, 3, 2, 2, 16, 16)
-    for n in range(N):
-        block = dy[n].reshape(1, 32, 16, 16)
-        for u in range(2):
-            seen = block[..., u : u + 16, :]
-            placed[:, :, 0, u, : seen.shape[-2]] = seen
-        np.matmul(kernel, rows, out=products)
-        # what a shift would take over the end of a row
-        for v in range(1, 2):
-            by_row[:, v, ..., :v] = 0
-        np.matmul(ones, sheared, out=full)
-        for a in range(2):
-            for b in range(2):
-                part = dx[n, :, :, a::2, b::2]
-                part[...] = inside[:, :, a, b, : part.shape[-2], : part.shape[-1]]
-    return dx.reshape(N, 3, 32, 32)
+    kept, room, sums, inner = _room(_dx_abreast_room, dtype)
+    kernel = w.reshape(32, 27)
+    dx = np.empty((N, 3, 32, 32), dtype)
+    for n in range(0, N, 2):
+        count = min(2, N - n)
+        rows = kept[: 8192 * count].reshape(32, 256 * count)
+        rows.reshape(32, count, 256)[...] = dy[n : n + count].reshape(count, 32, 256).swapaxes(0, 1)
+        products = room[: 6912 * count].reshape(27, 256 * count)
+        np.matmul(kernel.T, rows, out=products)
+        shares = products.reshape(3, 3, 3, count, 16, 16)
+        sums[:count] = 0
+        for u in range(3):
+            for v in range(3):
+                sums[:count, :, u : u + 31 : 2, v : v + 31 : 2] += shares[:, u, v].swapaxes(0, 1)
+        dx[n : n + count] = inner[:count]
+    return dx
+
+
+def _dx_abreast_room(dtype):
+    """Buffers of _dx_abreast, and the views of them that it reads and writes."""
+    sums = np.zeros((2, 3, 33, 33), dtype)
+    inner = sums[:, :, 1:33, 1:33]
+    room = np.zeros(27 * 512, dtype)
+    kept = np.zeros(32 * 512, dtype)
+    return kept, room, sums, inner
 
 
 def _dw_db_correlate(dy, x):
@@ -331,18 +321,6 @@ def _backward_ready(dy, x, w, b):
 
 
 _FLOATS = np.dtype(np.float32), np.dtype(np.float64)
-
-
-_local = threading.local()
-
-
-def _scratch(name, shape, dtype):
-    """A buffer of this thread that is kept between calls: zeros at first, then what was left."""
-    key = name, shape, dtype.char
-    if (found := getattr(_local, "buffers", {}).get(key)) is None:
-        found = np.zeros(shape, dtype)
-        _local.__dict__.setdefault("buffers", {})[key] = found
-    return found
 
 
 class _Kept(threading.local):

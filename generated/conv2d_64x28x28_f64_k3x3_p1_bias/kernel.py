@@ -27,7 +27,7 @@ How it is computed, by batch size (float32, float64):
     forward   other dtypes  y         taps
     forward   N >= 1        y         winograd     10,466,304   2.9 MB    400 us
     backward  other dtypes  dx dw db  taps
-    backward  N >= 1        dx dw db  winograd     20,179,968   5.9 MB    810 us
+    backward  N >= 1        dx dw db  winograd     20,179,968   5.9 MB    830 us
 
 Multiply-adds are those of matrix products, a sample; times are estimated for the least batch of
 the branch. Scratch (float32) does not grow with the batch; each thread keeps its own between
@@ -342,7 +342,7 @@ def _dx_dw_db_winograd(dy, x, w):
     dtaps = np.zeros((9, 4096), dtype)
     if N:
         _transform(G_turned, dkernels.reshape(36, 4096), dtaps, 2048)
-    dw = dtaps.reshape(3, 3, 64, 64).transpose(3, 2, 0, 1).reshape(64, 64, 3, 3)
+    dw = dtaps.reshape(3, 3, 64, 64).transpose(3, 2, 0, 1)
     return dx, dw, db
 
 

@@ -249,6 +249,7 @@ def _dx_places_room(dtype):
     padded[...] = -np.inf
     best = np.zeros((65513,), dtype)
     spare = np.zeros((65513,), dtype)
+    # flags are bytes of 0 or 1: the first are codes as they are, later ones factors
     code, better, later = np.zeros((3, 65513), np.dtype("u1"))
     return padded, best, spare, code, better, later, code.view(bool), better.view(bool)
 

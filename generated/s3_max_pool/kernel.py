@@ -357,6 +357,7 @@ def _max_pool1_dx_places(dy, x):
 def _max_pool1_dx_places_room(dtype):
     """Buffers of _max_pool1_dx_places, and the views of them that it reads and writes."""
     best = np.zeros((65536,), dtype)
+    # flags are bytes of 0 or 1: the first are codes as they are, later ones factors
     code, better, later = np.zeros((3, 65536), np.dtype("u1"))
     return best, code, better, later, code.view(bool), better.view(bool)
 

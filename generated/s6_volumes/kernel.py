@@ -168,7 +168,7 @@ def _conv1_y_rows(x, w, b):
 def _conv1_y_rows_room(dtype):
     """Buffers of _conv1_y_rows, and the views of them that it reads and writes."""
     kernel = np.zeros((2, 3, 10), dtype)
-    matrix = kernel.reshape(2, 30)[..., :30]
+    matrix = kernel.reshape(2, 30)
     taps = kernel[:, :, :9].reshape(2, 3, 1, 3, 3).transpose(0, 3, 1, 2, 4)
     # the first row of ones is enough; the others meet zeros
     bias = kernel[:, 0, 9]
@@ -292,7 +292,7 @@ def _conv1_dx_rows(dy, w):
 def _conv1_dx_rows_room(dtype):
     """Buffers of _conv1_dx_rows, and the views of them that it reads and writes."""
     kernel = np.zeros((3, 3, 6), dtype)
-    matrix = kernel.reshape(3, 18)[..., :18]
+    matrix = kernel.reshape(3, 18)
     taps = kernel.reshape(3, 3, 1, 2, 3).transpose(0, 3, 1, 2, 4)
     # only the sample itself is ever written
     padded = np.zeros((2, 6, 6), dtype)

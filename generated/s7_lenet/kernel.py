@@ -278,7 +278,7 @@ def _conv1_y_rows(x, w, b):
 def _conv1_y_rows_room(dtype):
     """Buffers of _conv1_y_rows, and the views of them that it reads and writes."""
     kernel = np.zeros((6, 5, 6), dtype)
-    matrix = kernel.reshape(6, 30)[..., :30]
+    matrix = kernel.reshape(6, 30)
     taps = kernel[:, :, :5].reshape(6, 5, 1, 1, 5).transpose(0, 3, 1, 2, 4)
     # the first row of ones is enough; the others meet zeros
     bias = kernel[:, 0, 5]
@@ -297,7 +297,7 @@ def _conv1_y_innermost(x, w, b):
     """y: all samples together, up to 32, innermost in memory."""
     N, dtype = len(x), x.dtype
     kernel = np.zeros((6, 5, 6), dtype)
-    kernel[..., :5] = w.reshape(6, 1, 25).reshape(6, 1, 5, 5).swapaxes(1, 2).reshape(6, 5, 5)
+    kernel[..., :5] = w.reshape(6, 5, 5)
     kernel[:, 0, 5] = b
     kernel = kernel.reshape(6, 30)
     held = _shared("windows", 131712, dtype)
@@ -393,12 +393,7 @@ def _conv1_dw_db_innermost(dy, x):
         np.matmul(matrices, upstream, out=parts)
         sums += parts.sum(axis=0, dtype=dtype)
     return (
-        sums.reshape(5, 6, 6)[:, :5]
-        .reshape(5, 1, 5, 6)
-        .swapaxes(0, 1)
-        .reshape(1, 5, 5, 6)
-        .transpose(3, 0, 1, 2)
-        .reshape(6, 1, 5, 5),
+        sums.reshape(5, 6, 6)[:, :5].reshape(5, 1, 5, 6).transpose(3, 1, 0, 2),
         sums[5].reshape(6),
     )
 
@@ -449,15 +444,14 @@ def _conv1_dx_cascade_room(dtype):
     along_u = _windows(sums_v, (5, 784), (756, 1))
     sums_u = np.zeros((784,), dtype)
     stages = (tuple(along_v), sums_v), (tuple(along_u), sums_u)
-    made = sums_u.reshape(1, 784).reshape(1, 28, 28)[:, 0:28, 0:28]
-    return kernel.reshape(25, 6), taps, inner, rows, products, stages, made
+    made = sums_u.reshape(1, 28, 28)[:, 0:28, 0:28]
+    return kernel, taps, inner, rows, products, stages, made
 
 
 def _conv1_dx_innermost_back(dy, w):
     """dx: all samples together, up to 32, innermost in memory."""
     N, dtype = len(dy), dy.dtype
-    kernel = w.transpose(2, 3, 1, 0).reshape(25, 1, 6).reshape(5, 5, 1, 6).transpose(0, 2, 3, 1)
-    kernel = kernel.reshape(5, 30)
+    kernel = w.transpose(2, 1, 0, 3).reshape(5, 30)
     edged = _shared("edged", 24576, dtype)
     held = _shared("windows", 108000, dtype)
     added = _shared("parts", 107520, dtype)
@@ -493,10 +487,7 @@ def _conv1_dx_innermost_back(dy, w):
 
 def _sigmoid1_forward(x):
     """sigmoid: from x (..., 6, 24, 24)."""
-    if x.dtype.char not in "fd":
-        y = _sigmoid1_forward_taps(x)
-    else:
-        y = _sigmoid1_forward_taps(x)
+    y = _sigmoid1_forward_taps(x)
     return y
 
 
@@ -623,7 +614,7 @@ def _conv2_y_rows(x, w, b):
 def _conv2_y_rows_room(dtype):
     """Buffers of _conv2_y_rows, and the views of them that it reads and writes."""
     kernel = np.zeros((12, 5, 31), dtype)
-    matrix = kernel.reshape(12, 155)[..., :155]
+    matrix = kernel.reshape(12, 155)
     taps = kernel[:, :, :30].reshape(12, 5, 1, 6, 5).transpose(0, 3, 1, 2, 4)
     # the first row of ones is enough; the others meet zeros
     bias = kernel[:, 0, 30]
@@ -642,7 +633,7 @@ def _conv2_y_innermost(x, w, b):
     """y: all samples together, up to 32, innermost in memory."""
     N, dtype = len(x), x.dtype
     kernel = np.zeros((12, 5, 31), dtype)
-    kernel[..., :30] = w.reshape(12, 6, 25).reshape(12, 6, 5, 5).swapaxes(1, 2).reshape(12, 5, 30)
+    kernel[..., :30] = w.transpose(0, 2, 1, 3).reshape(12, 5, 30)
     kernel[:, 0, 30] = b
     kernel = kernel.reshape(12, 155)
     held = _shared("windows", 101184, dtype)
@@ -722,8 +713,8 @@ def _conv2_dx_cascade_room(dtype):
     along_u = _windows(sums_v, (5, 864), (852, 1))
     sums_u = np.zeros((864,), dtype)
     stages = (tuple(along_v), sums_v), (tuple(along_u), sums_u)
-    made = sums_u.reshape(6, 144).reshape(6, 12, 12)[:, 0:12, 0:12]
-    return kernel.reshape(150, 12), taps, inner, rows, products, stages, made
+    made = sums_u.reshape(6, 12, 12)[:, 0:12, 0:12]
+    return kernel, taps, inner, rows, products, stages, made
 
 
 def _conv2_dw_db_shifts(dy, x):
@@ -759,8 +750,7 @@ def _conv2_dw_db_shifts_room(dtype):
 def _conv2_dx_innermost_back(dy, w):
     """dx: all samples together, up to 32, innermost in memory."""
     N, dtype = len(dy), dy.dtype
-    kernel = w.transpose(2, 3, 1, 0).reshape(25, 6, 12).reshape(5, 5, 6, 12).transpose(0, 2, 3, 1)
-    kernel = kernel.reshape(30, 60)
+    kernel = w.transpose(2, 1, 0, 3).reshape(30, 60)
     edged = _shared("edged", 24576, dtype)
     held = _shared("windows", 93120, dtype)
     added = _shared("parts", 92160, dtype)
@@ -819,22 +809,14 @@ def _conv2_dw_db_innermost(dy, x):
         np.matmul(matrices, upstream, out=parts)
         sums += parts.sum(axis=0, dtype=dtype)
     return (
-        sums.reshape(5, 31, 12)[:, :30]
-        .reshape(5, 6, 5, 12)
-        .swapaxes(0, 1)
-        .reshape(6, 5, 5, 12)
-        .transpose(3, 0, 1, 2)
-        .reshape(12, 6, 5, 5),
+        sums.reshape(5, 31, 12)[:, :30].reshape(5, 6, 5, 12).transpose(3, 1, 0, 2),
         sums[30].reshape(12),
     )
 
 
 def _sigmoid2_forward(x):
     """sigmoid: from x (..., 12, 8, 8)."""
-    if x.dtype.char not in "fd":
-        y = _sigmoid2_forward_taps(x)
-    else:
-        y = _sigmoid2_forward_taps(x)
+    y = _sigmoid2_forward_taps(x)
     return y
 
 
