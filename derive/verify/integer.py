@@ -22,7 +22,7 @@ from ..equations import Equation
 from ..functions import arithmetic
 from ..interpret import entries
 from .magnitudes import POINT, order, reach
-from .running import Array, Kernel, batch_shape, disproved, drawn, sample, samples
+from .running import Array, Kernel, axes, batch_shape, disproved, drawn, sample, samples
 
 WANTED = 60
 """The bound on a false "yes" is to be below 2 to the minus this."""
@@ -58,7 +58,7 @@ def integer(derivation: Derivation, kernel: Kernel) -> Claim | Omitted | None:
     batch = samples(equation)
     compared = 0
     for number in range(plan.rounds):
-        compared += _round(derivation, equation, kernel, plan, np.random.default_rng(number), batch)
+        compared += _round(derivation, equation, kernel, plan, number, batch)
     subject = (equation.output.name, *(equation.tensor(t).gradient for t, _ in kernel.gradients))
     total = plan.rounds * prod(batch_shape(equation, equation.output, batch))
     checked = (
@@ -113,9 +113,11 @@ def _round(
     equation: Equation,
     kernel: Kernel,
     plan: Plan,
-    generator: np.random.Generator,
+    number: int,
     batch: int,
 ) -> int:
+    generator = np.random.default_rng(number)
+
     def integers(shape: tuple[int, ...]) -> Array:
         values: Array = generator.integers(-plan.half, plan.half + 1, shape).astype(np.float64)
         return values
@@ -130,6 +132,8 @@ def _round(
     compared = _with_oracle(equation, kernel, moved[0], runs[0], generator)
     g = integers(runs[0].shape)
     gradients = kernel.backward(g, point)
+    if not number:
+        axes(equation, kernel, "integer", point, g, (kernel.forward(point), gradients))
     if not all(np.array_equal(a, np.rint(a)) for a in gradients.values()):
         raise _located(equation, kernel, plan, point, g, gradients)  # _dot takes integers
     scale = prod(w.denominator for w in plan.weights)

@@ -23,6 +23,7 @@ from .running import (
     ELSEWHERE,
     Array,
     Kernel,
+    axes,
     batch_shape,
     disproved,
     drawn,
@@ -121,6 +122,7 @@ def _compared(
         along += g[place] * trial.slopes[place]
         weight += abs(g[place] * trial.slopes[place])
     gradients = kernel.backward(g, trial.point)
+    axes(equation, kernel, "numeric", trial.point, g, (found, gradients))
     got = sum(float((gradients[t] * v).sum()) for t, v in trial.direction.items())
     weight += sum(float(np.abs(gradients[t] * v).sum()) for t, v in trial.direction.items())
     error = abs(got - along) / max(weight, 1e-300)

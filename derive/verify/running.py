@@ -186,6 +186,35 @@ def compare(
             raise disproved(kernel, claim, what, place, found[place], expected[place])
 
 
+def axes(
+    equation: Equation,
+    kernel: Kernel,
+    claim: str,
+    point: Mapping[str, Array],
+    g: Array,
+    results: tuple[Array, Mapping[str, Array]],
+) -> None:
+    """The same with one batch axis more, which comes in another way: ``results`` are y, gradients.
+
+    Raises ``Disproved`` where anything differs, or has another shape.
+    """
+    y, gradients = results
+    data = {tensor.name for tensor in equation.data}
+    wide = {name: array[None] if name in data else array for name, array in point.items()}
+    lead = y.ndim > len(equation.output.shape)
+
+    def check(what: str, found: Array, expected: Array) -> None:
+        scale = 1e-12 * float(np.abs(expected).max(initial=0, where=np.isfinite(expected)))
+        if found.shape == expected.shape and np.allclose(found, expected, 0, scale, True):
+            return
+        compare(kernel, claim, what, found, expected, lambda one, two: abs(one - two) <= scale)
+
+    check(equation.output.name, kernel.forward(wide), y[None] if lead else y)
+    made = kernel.backward(g[None] if lead else g, wide)
+    for tensor, field in kernel.gradients:
+        check(field, made[tensor], gradients[tensor][None] if tensor in data else gradients[tensor])
+
+
 def disproved(
     kernel: Kernel, claim: str, what: str, place: tuple[int, ...], found: object, expected: object
 ) -> Disproved:

@@ -182,10 +182,23 @@ def edited(old, new):
         (
             "y.reshape(*batch, 4, 3, 6)",
             "y.reshape(*batch, 4, 6, 3)",
+            r"y has shape \(1, 2, 4, 6, 3\), which does not end with \(4, 3, 6\)$",
+        ),
+        (
+            "        return y\n",
+            "        return y.swapaxes(2, 3)\n",
             r"y has shape \(2, 4, 6, 3\), which does not end with \(4, 3, 6\)$",
         ),
+        (
+            "y.reshape(*batch, 4, 3, 6)",
+            "2 * y.reshape(*batch, 4, 3, 6)",
+            r"the integer claim fails at y\[0,0,0,0,0\]: the kernel gives -?\d+\.0, the ref",
+        ),
     ],
-    ids=["a quarter too much", "no number", "turned", "flat", "split", "too long", "turned y"],
+    ids=[
+        *("a quarter too much", "no number", "turned", "flat", "split", "too long"),
+        *("turned y of several axes", "turned y", "another y of several axes"),
+    ],
 )
 def test_fractions_and_wrong_shapes_do_not_pass(old, new, message):
     title = r"^Convolution \(cross-correlation\) in 2-D.*: "
