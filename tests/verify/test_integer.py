@@ -185,8 +185,8 @@ def edited(old, new):
             r"y has shape \(1, 2, 4, 6, 3\), which does not end with \(4, 3, 6\)$",
         ),
         (
-            "        return y\n",
-            "        return y.swapaxes(2, 3)\n",
+            "        return y.reshape(-1, 4, 3, 6)\n",
+            "        return y.reshape(-1, 4, 6, 3)\n",
             r"y has shape \(2, 4, 6, 3\), which does not end with \(4, 3, 6\)$",
         ),
         (
