@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from ..programs import Function
 from .memory import ROOM
-from .snippets import snippet
+from .snippets import listed, snippet
 from .tasks import Task
 
 
@@ -27,7 +27,7 @@ def sample(task: Task, name: str, shape: Sequence[int], at: str = "n") -> str:
     text = f"{name}[{at}]"
     if task.tensor(name).sizes() == tuple(shape):
         return text
-    return f"{text}.reshape({', '.join(map(str, shape))})"
+    return f"{text}.reshape({listed(shape)})"
 
 
 def whole(task: Task, target: str, shape: Sequence[int]) -> str:

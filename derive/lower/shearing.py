@@ -239,14 +239,14 @@ def _spread(s: Sheared, form: Windowed) -> list[str]:
     counts = [channels, down.stride, across.stride]
     shape = listed([groups, len(s.shifts), *counts, filters, s.down.taps])
     (rows, above), (columns, beside) = numbered(down), numbered(across)
-    first = (f"({listed(f'({n},)' for n in numbers)})" for numbers in (above, rows))
-    above_, rows_ = first
     taps = f"{form.kernel_as('g', 'f', 'c', 'u')}.reshape({sizes})"
     matrix = listed([groups, *([1] if s.slices > 1 else []), s.tall, s.deep])
     return [
         f'kernel = _scratch("{s.name}_kernel", ({shape}), dtype)',
         "# where each tap goes: along the rows down, along the columns across",
-        f"kernel[:, (({listed(columns)}),), :, {above_}, (({listed(beside)}),), :, {rows_}] = (",
+        f"row_of, above = np.array((({listed(rows)}), ({listed(above)}))).reshape(2, -1, 1)",
+        f"column_of, beside = np.array((({listed(columns)}), ({listed(beside)})))",
+        "kernel[:, column_of, :, above, beside, :, row_of] = (",
         f"    {taps}.transpose(3, 4, 0, 2, 1)",
         ")",
         f"kernel = kernel.reshape({matrix})",

@@ -127,13 +127,13 @@ def test_the_check_finds_a_gradient_that_is_a_thousandth_off(name: str) -> None:
     d = derive.derive(getattr(derive, name)(**LAYERS[name]))
     text = code(made(d))
     broken = re.sub(
-        r"^    return Gradients\(dx",
-        "    dx = dx * 1.001\n    return Gradients(dx",
+        r"^( +)return Gradients\(dx",
+        r"\1dx = dx * 1.001\n\1return Gradients(dx",
         text,
         flags=re.M,
     )
     broken = re.sub(
-        r"^    return Gradients\((?!dx)", "    return Gradients(1.001 * ", broken, flags=re.M
+        r"^( +)return Gradients\((?!dx)", r"\1return Gradients(1.001 * ", broken, flags=re.M
     )
     assert broken != text
     with pytest.raises(AssertionError, match="dx: not the difference quotient"):

@@ -179,9 +179,9 @@ def _results(task: Task, targets: tuple[str, ...], form: Windowed, held: int) ->
     depth = channels * taps
     total = f"total[:{depth}]" if held > depth else "total"
     made = form.kernel_from(total, "gcuf" if groups > 1 else "cuf")
-    shape = ", ".join(map(str, task.shape(targets[0])))
+    shape = listed(task.shape(targets[0]))
     lines = [f"{targets[0]} = {made}.reshape({shape})"]
     if len(targets) == 1:
         return [*lines, f"return {targets[0]}"]
-    bias = ", ".join(map(str, task.shape(targets[1])))
+    bias = listed(task.shape(targets[1]))
     return [*lines, f"return {targets[0]}, total[{depth}].reshape({bias})"]

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 from ...machines import Cost
 from ...programs import Function
-from ..snippets import snippet
+from ..snippets import listed, snippet
 from ..tasks import Routine, Task
 from ..windowed import Windowed, totals
 
@@ -192,7 +192,7 @@ def _kernel(task: Task, form: Windowed, targets: tuple[str, ...]) -> list[str]:
     """The outer products of all samples, added up."""
     _, channels, filters, _, places = form.counts
     dy, x = form.narrow, form.wide
-    shape = ", ".join(map(str, task.shape(targets[0])))
+    shape = listed(task.shape(targets[0]))
     typed = places > 1 or len(targets) > 1 or _paired(form)
     opening = [f"N, dtype = len({x}), {x}.dtype" if typed else f"N = len({x})"]
     wide, narrow = [channels], [filters]
@@ -216,7 +216,7 @@ def _kernel(task: Task, form: Windowed, targets: tuple[str, ...]) -> list[str]:
     result = f"{form.kernel_from('total', order)}.reshape({shape})"
     if len(targets) == 1:
         return [*lines, f"return {result}"]
-    bias = ", ".join(map(str, task.shape(targets[1])))
+    bias = listed(task.shape(targets[1]))
     return [*lines, f"return {result}, {dy}.sum(axis={axis}, dtype=dtype).reshape({bias})"]
 
 
