@@ -68,13 +68,18 @@ def shifted(s: Sheared, further: int = 0) -> str:
 
 def edges(s: Sheared, array: str, why: str, left: int) -> list[str]:
     """Zeros for what a shift takes over the end of a row: (groups, shifts, filters, i, a)."""
-    count, stop = len(s.shifts), shifted(s, s.across.outputs - s.pitch)
+    count, beyond = len(s.shifts), s.across.outputs - s.pitch
     every = ":, :count, :" if s.most > 1 else "..."
     lines = [f"# {why}"] * (left > 0 or s.right < count)
-    if left:
+    if left == 1:
+        lines.append(f"{array}[:, 0, {every}, {s.shifts[0]} :] = 0")
+    elif left:
         lines += [f"for v in range({left}):", f"    {array}[:, v, {every}, {shifted(s)} :] = 0"]
-    if s.right < count:
+    if s.right == count - 1:
+        lines.append(f"{array}[:, {s.right}, {every}, : {s.shifts[-1] + beyond}] = 0")
+    elif s.right < count:
         span = f"{s.right}, {count}" if s.right else str(count)
+        stop = shifted(s, beyond)
         lines += [f"for v in range({span}):", f"    {array}[:, v, {every}, : {stop}] = 0"]
     return lines
 

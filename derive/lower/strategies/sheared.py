@@ -12,10 +12,9 @@ of dy that are shifted sideways; if the gradient of x is wanted as well, the row
 dy and serve both. With a stride, columns that lie a stride apart are planes of their own; so are
 the entries of the gradient of x, which is then made of dy like a y with more filters.
 
-Without a stride a number of x that is infinite, or none at all, spoils the outputs whose windows
-hold it and no others. It may spoil more of the gradient of the kernel, where the ends of the rows
-meet zeros of the layout, and with a stride, where some taps of a remainder are zeros: 0 times
-infinity is no number.
+Without a stride an infinity or a NaN in x spoils the outputs whose windows hold it and no others.
+It may spoil more of the gradient of the kernel, where the ends of the rows meet zeros of the
+layout, and with a stride, where some taps of a remainder are zeros: 0 times infinity is NaN.
 """
 
 from __future__ import annotations
@@ -44,8 +43,8 @@ SINGLE = 4
 """So many single numbers are put to zero in the time of a run."""
 
 SPOILED = (
-    "Numbers meet zeros of the layout here: one that is infinite, or none, may spoil more results "
-    "than those it belongs to."
+    "Numbers meet zeros of the layout here: an infinity or a NaN may spoil more results than those "
+    "it belongs to."
 )
 
 
