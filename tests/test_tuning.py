@@ -16,7 +16,7 @@ from derive import tuning
 from derive.cli import main
 from derive.errors import Disproved
 from derive.lower import choose, lower
-from derive.lower.branching import Asked
+from derive.lower.branching import Asked, tasks
 from derive.lower.choose import BATCHES
 from derive.lower.snippets import snippet
 from derive.lower.strategies import strategies
@@ -91,12 +91,17 @@ def test_without_time_the_choice_of_the_model_for_one_sample_is_measured():
     derivation = derivation_of(derive.conv(**LAYER))
     found = tuning.tune(derivation, limit=0)
     assert {row[3] for row in found.clock} == {1}
-    program, estimated = lower(derivation, tuning=found), lower(derivation)
-    first = {
-        direction: [call.strategy for c in p.choices if c.least == 1 for call in c.calls]
-        for direction, p in (("tuned", program), ("estimated", estimated))
-    }
-    assert first["tuned"] == first["estimated"]
+    tuned = [
+        call.strategy
+        for choice in lower(derivation, tuning=found).choices
+        for call in choice.calls
+        if choice.least == 1
+    ]
+    cheapest = [
+        choose.cheapest(tuple(t.statements), choose.offers(t), choose.estimate(t), 1)
+        for t in tasks(derivation, Asked())
+    ]
+    assert tuned == [strategy.NAME for _, plan in cheapest for strategy, _ in plan]
 
 
 def test_measuring_ends_in_time():

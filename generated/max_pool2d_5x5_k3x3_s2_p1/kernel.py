@@ -228,7 +228,7 @@ def _dx_places(dy, x):
         np.maximum(code[:size], later[:size], out=code[:size])
         share = above[start : start + count].reshape(-1)
         highest = run[run.argmax()]
-        if highest != highest:
+        if np.isnan(highest):
             # some are not numbers: their windows hand on nothing
             share = share.copy()
             for u in range(3):

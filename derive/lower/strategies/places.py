@@ -204,7 +204,7 @@ def _undefined(places: Places) -> list[str]:
     body = f"share[np.isnan(run.take(starts + {taps}))] = 0"
     return [
         "highest = run[run.argmax()]",
-        "if highest != highest:",
+        "if np.isnan(highest):",
         "    # some are not numbers: their windows hand on nothing",
         "    share = share.copy()",
         *nested(loops, body, 1).split("\n"),
