@@ -99,7 +99,7 @@ def test_without_time_the_choice_of_the_model_for_one_sample_is_measured():
     ]
     cheapest = [
         choose.cheapest(tuple(t.statements), choose.offers(t), choose.estimate(t), 1)
-        for t in tasks(derivation, Asked())
+        for t in tasks(derivation, Asked(machine=found.machine))
     ]
     assert tuned == [strategy.NAME for _, plan in cheapest for strategy, _ in plan]
 
